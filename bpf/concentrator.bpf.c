@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/*
+ * Concentrator: on customer-facing interfaces SYNs to its addresses are held
+ * for the agent, which lets them go once the destination has answered; on
+ * internet-facing ones sessions are accounted, and steered where plait uses an
+ * address that is not its own.
+ */
+#include "lib/count.h"
+#include "lib/hold.h"
+#include "lib/parse.h"
+#include "lib/session.h"
+#include "lib/steer.h"
+#include "lib/twin.h"
+
+/* (address, port) the concentrator serves. Agent writes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 64);
+	__type(key, struct plait_addr);
+	__type(value, __u8);
+} customer_addresses SEC(".maps");
+
+static __always_inline int capable_syn(struct __sk_buff *skb, const struct segment *segment)
+{
+	if (!segment->payload_bytes)
+		return verdict(VERDICT_NEXT, PLAIT_SYN_WITHOUT_PAYLOAD);
+	if (connection_exists(skb, segment))
+		return verdict(VERDICT_DROP, PLAIT_SYN_DUPLICATE);
+	if (!settings.hold)
+		return VERDICT_NEXT;
+	return hold(skb, segment);
+}
+
+SEC("tc")
+int customer_ingress(struct __sk_buff *skb)
+{
+	struct segment segment;
+
+	if (skb->mark == mark_of(PLAIT_MARK_LET_GO))
+		return steer_let_go(skb, 0);
+	if (parse_tcp(skb, ETH_HLEN, &segment) != PARSED_TCP || !is_syn(&segment))
+		return VERDICT_NEXT;
+	if (!bpf_map_lookup_elem(&customer_addresses, &segment.destination))
+		return VERDICT_NEXT;
+	switch (mptcp_kind(skb, &segment)) {
+	case MPTCP_JOIN:
+		if (segment.payload_bytes)
+			return verdict(VERDICT_DROP, PLAIT_JOIN_WITH_PAYLOAD);
+		return VERDICT_NEXT;
+	case MPTCP_NONE:
+		return hold(skb, &segment);	/* the agent refuses it with a RST */
+	case MPTCP_CAPABLE:
+		break;
+	}
+	return capable_syn(skb, &segment);
+}
+
+/* A preserved source (plain-mode-08 §6): ours if it has a socket here. */
+static __always_inline int to_foreign_address(struct __sk_buff *skb,
+					      const struct segment *segment,
+					      const struct plait_session_value *session)
+{
+	if (steer_to_connection(skb, segment) == STEER_DONE)
+		return verdict(VERDICT_PASS, session ? PLAIT_STEERED : PLAIT_STEERED_CLOSING);
+	if (session)
+		return verdict(VERDICT_DROP, PLAIT_STEER_FAILED);
+	return VERDICT_NEXT;
+}
+
+SEC("tc")
+int internet_ingress(struct __sk_buff *skb)
+{
+	struct plait_session_value *session;
+	struct segment segment;
+
+	if (parse_tcp(skb, ETH_HLEN, &segment) != PARSED_TCP)
+		return VERDICT_NEXT;
+	session = session_find(&segment, DOWN);
+	if (session)
+		session_account(session, skb, DOWN, segment.flags);
+	if (is_local_address(&segment.destination))
+		return VERDICT_NEXT;	/* the kernel knows what to do */
+	return to_foreign_address(skb, &segment, session);
+}
+
+SEC("tc")
+int internet_egress(struct __sk_buff *skb)
+{
+	struct plait_session_value *session;
+	struct segment segment;
+
+	if (parse_tcp(skb, ETH_HLEN, &segment) != PARSED_TCP)
+		return VERDICT_NEXT;
+	session = session_find(&segment, UP);
+	if (session)
+		session_account(session, skb, UP, segment.flags);
+	return VERDICT_NEXT;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/*
+ * CPE: new connections of the LAN's hosts are held for the agent, segments of
+ * known ones go to its sockets, everything else is forwarded by the kernel.
+ */
+#include "lib/count.h"
+#include "lib/hold.h"
+#include "lib/parse.h"
+#include "lib/policy.h"
+#include "lib/session.h"
+#include "lib/steer.h"
+#include "lib/twin.h"
+
+static __always_inline int new_connection(struct __sk_buff *skb, const struct segment *segment)
+{
+	if (is_for_this_machine(&segment->destination))
+		return verdict(VERDICT_NEXT, PLAIT_DIRECT_LOCAL);
+	if (is_towards_lan(skb, segment))
+		return verdict(VERDICT_NEXT, PLAIT_DIRECT_LAN);
+	switch (policy_decide(segment)) {
+	case PLAIT_DIRECT:
+		return verdict(VERDICT_NEXT, PLAIT_DIRECT_POLICY);
+	case PLAIT_DROP:
+		return verdict(VERDICT_DROP, PLAIT_DROP_POLICY);
+	default:
+		return hold(skb, segment);
+	}
+}
+
+/* No session: a last segment of one that has ended, or none of plait's. */
+static __always_inline int no_session(struct __sk_buff *skb, const struct segment *segment)
+{
+	if (is_syn(segment))
+		return new_connection(skb, segment);
+	if (steer_to_connection(skb, segment) == STEER_DONE)
+		return verdict(VERDICT_PASS, PLAIT_STEERED_CLOSING);
+	return verdict(VERDICT_NEXT, PLAIT_DIRECT_STATELESS);
+}
+
+SEC("tc")
+int lan_ingress(struct __sk_buff *skb)
+{
+	struct plait_session_value *session;
+	struct segment segment;
+
+	if (skb->mark == mark_of(PLAIT_MARK_LET_GO))
+		return steer_let_go(skb, mark_of(PLAIT_MARK_STEER));
+	switch (parse_tcp(skb, ETH_HLEN, &segment)) {
+	case PARSED_OTHER:
+		return verdict(VERDICT_NEXT, PLAIT_DIRECT_OTHER);
+	case PARSED_MALFORMED:
+		return verdict(VERDICT_DROP, PLAIT_DROP_MALFORMED);
+	case PARSED_TCP:
+		break;
+	}
+	session = session_find(&segment, UP);
+	if (!session)
+		return no_session(skb, &segment);
+	session_account(session, skb, UP, segment.flags);
+	if (steer_to_connection(skb, &segment) == STEER_DONE)
+		return verdict(VERDICT_PASS, PLAIT_STEERED);
+	if (is_syn(&segment))
+		return hold(skb, &segment);
+	return verdict(VERDICT_DROP, PLAIT_STEER_FAILED);
+}
+
+SEC("tc")
+int lan_egress(struct __sk_buff *skb)
+{
+	struct plait_session_value *session;
+	struct segment segment;
+
+	if (parse_tcp(skb, ETH_HLEN, &segment) != PARSED_TCP)
+		return VERDICT_NEXT;
+	session = session_find(&segment, DOWN);
+	if (session)
+		session_account(session, skb, DOWN, segment.flags);
+	return VERDICT_NEXT;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* From a packet to the few things plait asks of a TCP segment. */
+#ifndef PLAIT_BPF_PARSE_H
+#define PLAIT_BPF_PARSE_H
+
+#include <stdbool.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/tcp.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "plait_addr.h"
+#include "plait_pm.h"
+
+#ifndef AF_INET
+#define AF_INET	 2
+#define AF_INET6 10
+#endif
+
+#ifndef barrier_var
+#define barrier_var(var) asm volatile("" : "+r"(var))
+#endif
+
+enum {
+	IP_FRAGMENT = 0x3fff,		/* MF and offset */
+	LONGEST_HEADERS = ETH_HLEN + 60 + 60,
+	EXTENSION_HEADERS_MAX = 3,
+	TCP_OPTIONS_MAX = 40,
+};
+
+enum tcp_flag { TCP_FIN = 0x01, TCP_SYN = 0x02, TCP_RST = 0x04, TCP_ACK = 0x10 };
+
+enum parsed { PARSED_TCP, PARSED_OTHER, PARSED_MALFORMED };
+
+struct segment {
+	struct plait_addr source, destination;
+	__u32 l4_offset;
+	__u32 header_bytes;	/* TCP header with options */
+	__u32 payload_bytes;	/* by the IP header */
+	__u8 flags;		/* enum tcp_flag */
+};
+
+static __always_inline bool is_syn(const struct segment *segment)
+{
+	return (segment->flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN;
+}
+
+/* Moves past the IPv4 header; returns the IP packet's length after it, or -1 / -2. */
+static __always_inline int parse_ipv4(struct __sk_buff *skb, __u32 l3, struct segment *out)
+{
+	void *end = (void *)(long)skb->data_end;
+	struct iphdr *ip = (void *)(long)skb->data + l3;
+	int header, total;
+
+	if ((void *)(ip + 1) > end)
+		return -2;
+	header = ip->ihl * 4;
+	total = bpf_ntohs(ip->tot_len);
+	if (ip->protocol != IPPROTO_TCP || ip->frag_off & bpf_htons(IP_FRAGMENT))
+		return -1;
+	if (ip->version != 4 || header < (int)sizeof(*ip) || (total && total < header))
+		return -2;
+	__builtin_memcpy(out->source.ip, &ip->saddr, 4);
+	__builtin_memcpy(out->destination.ip, &ip->daddr, 4);
+	out->source.family = out->destination.family = AF_INET;
+	out->l4_offset = l3 + header;
+	/* a GRO packet beyond 64 KB (BIG TCP) has total length 0 */
+	return total ? total - header : (int)skb->len - (int)l3 - header;
+}
+
+/* Likewise for IPv6, past hop-by-hop and destination options. */
+static __always_inline int parse_ipv6(struct __sk_buff *skb, __u32 l3, struct segment *out)
+{
+	void *end = (void *)(long)skb->data_end;
+	struct ipv6hdr *ip = (void *)(long)skb->data + l3;
+	__u32 offset = l3 + sizeof(*ip);
+	__u8 next;
+	int left;
+
+	if ((void *)(ip + 1) > end)
+		return -2;
+	next = ip->nexthdr;
+	left = bpf_ntohs(ip->payload_len);
+	if (!left)
+		left = (int)skb->len - (int)offset;
+	for (int i = 0; i < EXTENSION_HEADERS_MAX; i++) {
+		__u8 *extension = (void *)(long)skb->data + offset;
+		__u32 bytes;
+
+		if (next != IPPROTO_HOPOPTS && next != IPPROTO_DSTOPTS)
+			break;
+		if (offset > LONGEST_HEADERS || (void *)(extension + 2) > end)
+			return -2;
+		bytes = 8 + extension[1] * 8;
+		next = extension[0];
+		offset += bytes;
+		left -= bytes;
+	}
+	if (next != IPPROTO_TCP)
+		return -1;
+	__builtin_memcpy(out->source.ip, &ip->saddr, 16);
+	__builtin_memcpy(out->destination.ip, &ip->daddr, 16);
+	out->source.family = out->destination.family = AF_INET6;
+	out->l4_offset = offset;
+	return left;
+}
+
+static __always_inline enum parsed parse_tcp_header(struct __sk_buff *skb, int left,
+						    struct segment *out)
+{
+	struct tcphdr *tcp;
+
+	if (out->l4_offset > LONGEST_HEADERS)
+		return PARSED_MALFORMED;
+	tcp = (void *)(long)skb->data + out->l4_offset;
+	if ((void *)(tcp + 1) > (void *)(long)skb->data_end)
+		return PARSED_MALFORMED;
+	out->header_bytes = tcp->doff * 4;
+	if (out->header_bytes < sizeof(*tcp) || left < (int)out->header_bytes)
+		return PARSED_MALFORMED;
+	out->payload_bytes = left - out->header_bytes;
+	out->source.port = tcp->source;
+	out->destination.port = tcp->dest;
+	out->flags = ((__u8 *)tcp)[13];
+	return PARSED_TCP;
+}
+
+/* l2_bytes: length of the link-layer header, 14 or 0. */
+static __always_inline enum parsed parse_tcp(struct __sk_buff *skb, __u32 l2_bytes,
+					     struct segment *out)
+{
+	__u32 wanted = skb->len < LONGEST_HEADERS ? skb->len : LONGEST_HEADERS;
+	int left;
+
+	if ((void *)(long)skb->data + wanted > (void *)(long)skb->data_end &&
+	    bpf_skb_pull_data(skb, wanted))
+		return PARSED_OTHER;
+	__builtin_memset(out, 0, sizeof(*out));
+	if (skb->protocol == bpf_htons(ETH_P_IP))
+		left = parse_ipv4(skb, l2_bytes, out);
+	else if (skb->protocol == bpf_htons(ETH_P_IPV6))
+		left = parse_ipv6(skb, l2_bytes, out);
+	else
+		return PARSED_OTHER;
+	if (left < 0)
+		return left == -1 ? PARSED_OTHER : PARSED_MALFORMED;
+	return parse_tcp_header(skb, left, out);
+}
+
+enum mptcp_kind { MPTCP_NONE, MPTCP_CAPABLE, MPTCP_JOIN };
+
+struct option_walk {
+	__u8 octets[64];	/* a power of two, so that a mask bounds every index */
+	__u32 bytes, at;
+	enum mptcp_kind found;
+};
+
+/* One option a call (bpf_loop: the verifier then follows it once). */
+static long option_step(__u32 step, void *context)
+{
+	struct option_walk *walk = context;
+	__u8 kind, length;
+
+	if (walk->at >= walk->bytes)
+		return 1;
+	kind = walk->octets[walk->at & 63];
+	length = walk->octets[(walk->at + 1) & 63];
+	if (kind == PLAIT_TCPOPT_NOP) {
+		walk->at++;
+		return 0;
+	}
+	if (kind == PLAIT_TCPOPT_EOL || length < 2)
+		return 1;
+	if (kind == PLAIT_TCPOPT_MPTCP) {
+		__u8 subtype = walk->octets[(walk->at + 2) & 63] >> 4;
+
+		if (subtype == PLAIT_MPTCP_MP_CAPABLE)
+			walk->found = MPTCP_CAPABLE;
+		else if (subtype == PLAIT_MPTCP_MP_JOIN)
+			walk->found = MPTCP_JOIN;
+	}
+	walk->at += length;
+	return walk->found != MPTCP_NONE;
+}
+
+/* Which MPTCP handshake the segment's options ask for (RFC 8684 §3.1, §3.2). */
+static __always_inline enum mptcp_kind mptcp_kind(struct __sk_buff *skb,
+						  const struct segment *segment)
+{
+	struct option_walk walk = {};
+	__u64 bytes = segment->header_bytes - sizeof(struct tcphdr);
+
+	barrier_var(bytes);	/* what follows is for the verifier, and must stay */
+	if (bytes > TCP_OPTIONS_MAX)
+		return MPTCP_NONE;
+	barrier_var(bytes);
+	if (bytes < 4)
+		return MPTCP_NONE;
+	if (bpf_skb_load_bytes(skb, segment->l4_offset + sizeof(struct tcphdr), walk.octets, bytes))
+		return MPTCP_NONE;
+	walk.bytes = bytes;
+	bpf_loop(TCP_OPTIONS_MAX, option_step, &walk, 0);
+	return walk.found;
+}
+
+#endif

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Which new connections are bonded: design W4, plain-mode-08 §4.2, §4.4.1. */
+#ifndef PLAIT_BPF_POLICY_H
+#define PLAIT_BPF_POLICY_H
+
+#include "maps.h"
+#include "parse.h"
+#include "session.h"
+
+/* Rules in order, agent writes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, PLAIT_MAX_POLICY_RULES);
+	__type(key, __u32);
+	__type(value, struct plait_policy_rule);
+} policy SEC(".maps");
+
+/* Interface indices of the LAN. Agent writes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, PLAIT_MAX_INTERFACES);
+	__type(key, __u32);
+	__type(value, __u8);
+} lan_interfaces SEC(".maps");
+
+#ifndef BPF_FIB_LOOKUP_SKIP_NEIGH
+#define BPF_FIB_LOOKUP_SKIP_NEIGH 4
+#endif
+
+static __always_inline bool in_prefix(const struct plait_addr *addr,
+				      const struct plait_prefix *prefix)
+{
+	const __u32 *a = (const __u32 *)addr->ip, *p = (const __u32 *)prefix->ip;
+	int bits = prefix->bits;
+
+	if (!prefix->family)
+		return true;
+	if (prefix->family != addr->family)
+		return false;
+	for (int i = 0; i < 4; i++, bits -= 32) {
+		__u32 mask = bits >= 32 ? 0xffffffff : bits <= 0 ? 0 : ~(0xffffffffu >> bits);
+
+		if ((a[i] ^ p[i]) & bpf_htonl(mask))
+			return false;
+	}
+	return true;
+}
+
+static __always_inline bool rule_matches(const struct plait_policy_rule *rule,
+					 const struct segment *segment)
+{
+	__u16 from = bpf_ntohs(segment->source.port), to = bpf_ntohs(segment->destination.port);
+
+	if (rule->protocol && rule->protocol != IPPROTO_TCP)
+		return false;
+	if (from < rule->source_port_first || from > rule->source_port_last)
+		return false;
+	if (to < rule->destination_port_first || to > rule->destination_port_last)
+		return false;
+	return in_prefix(&segment->source, &rule->source) &&
+	       in_prefix(&segment->destination, &rule->destination);
+}
+
+static __always_inline enum plait_action policy_decide(const struct segment *segment)
+{
+	for (__u32 i = 0; i < PLAIT_MAX_POLICY_RULES; i++) {
+		__u32 index = i;
+		struct plait_policy_rule *rule = bpf_map_lookup_elem(&policy, &index);
+
+		if (!rule || !rule->in_use)
+			break;
+		if (rule_matches(rule, segment))
+			return rule->action;
+	}
+	return PLAIT_BOND;
+}
+
+/* This machine, its broadcast addresses, multicast, limited broadcast, unspecified. */
+static __always_inline bool is_for_this_machine(const struct plait_addr *destination)
+{
+	__u8 first = destination->ip[0];
+
+	if (destination->family == AF_INET && (first == 0 || first == 127 || first >= 224))
+		return true;
+	if (destination->family == AF_INET6 &&
+	    (first == 0xff || (first == 0xfe && (destination->ip[1] & 0xc0) == 0x80)))
+		return true;	/* multicast, link-local */
+	return is_local_address(destination);
+}
+
+static __always_inline bool is_towards_lan(struct __sk_buff *skb, const struct segment *segment)
+{
+	struct bpf_fib_lookup fib = {.ifindex = skb->ifindex};
+	__u32 out;
+
+	fib.family = segment->destination.family;
+	fib.l4_protocol = IPPROTO_TCP;
+	if (fib.family == AF_INET) {
+		__builtin_memcpy(&fib.ipv4_src, segment->source.ip, 4);
+		__builtin_memcpy(&fib.ipv4_dst, segment->destination.ip, 4);
+	} else {
+		__builtin_memcpy(fib.ipv6_src, segment->source.ip, 16);
+		__builtin_memcpy(fib.ipv6_dst, segment->destination.ip, 16);
+	}
+	/* any answer but these two has no way out through a LAN interface */
+	long answer = bpf_fib_lookup(skb, &fib, sizeof(fib), BPF_FIB_LOOKUP_SKIP_NEIGH);
+	if (answer != BPF_FIB_LKUP_RET_SUCCESS && answer != BPF_FIB_LKUP_RET_NO_NEIGH)
+		return false;
+	out = fib.ifindex;
+	return bpf_map_lookup_elem(&lan_interfaces, &out);
+}
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Every reason a packet, a SYN or a connection is treated as it is, once.
+ * BPF programs count in the per-CPU map "packet_counters", the agent's workers
+ * in "agent_counters"; `plaitctl counters` adds the two up under these names.
+ */
+#ifndef PLAIT_REASONS_H
+#define PLAIT_REASONS_H
+
+#define PLAIT_REASONS(X) \
+	/* packets that are none of plait's business */ \
+	X(DIRECT_OTHER, direct_other, "packets that are not TCP, or fragments: left to the kernel") \
+	X(DIRECT_LOCAL, direct_local, "new connections to this machine itself, multicast or broadcast") \
+	X(DIRECT_LAN, direct_lan, "new connections between LAN interfaces") \
+	X(DIRECT_POLICY, direct_policy, "new connections a policy rule sends direct") \
+	X(DIRECT_STATELESS, direct_stateless, "segments of connections that are not bonded") \
+	X(DROP_POLICY, drop_policy, "new connections a policy rule drops") \
+	X(DROP_MALFORMED, drop_malformed, "TCP segments whose headers do not fit the packet") \
+	/* packets of bonded connections */ \
+	X(STEERED, steered, "segments handed to the agent's sockets") \
+	X(STEERED_CLOSING, steered_closing, "segments of connections whose session has ended") \
+	X(STEER_FAILED, steer_failed, "segments of a session that has no socket, dropped") \
+	X(SYN_HELD, syn_held, "SYNs held and handed to the agent") \
+	X(SYN_HOLD_FAILED, syn_hold_failed, "SYNs dropped: ring buffer full or frame too long") \
+	X(SYN_LET_GO, syn_let_go, "held SYNs let go") \
+	X(SYN_DUPLICATE, syn_duplicate, "copies of a SYN already held or answered") \
+	X(SYN_SENT_TWICE, syn_sent_twice, "SYNs and SYN+ACKs of MPTCP legs sent twice against loss") \
+	X(SYN_BARE_DROPPED, syn_bare_dropped, "retransmitted SYNs without their payload, replaced by a new attempt") \
+	X(SYN_WITHOUT_PAYLOAD, syn_without_payload, "SYNs with MP_CAPABLE but no payload: preamble expected on the stream") \
+	/* refused at the door */ \
+	X(PLAIN_TCP_REFUSED, plain_tcp_refused, "connections without MPTCP on the concentrator's port") \
+	X(JOIN_WITH_PAYLOAD, join_with_payload, "SYNs with MP_JOIN and a payload, dropped (plain-mode-08 §4.2)") \
+	X(SOURCE_NOT_ALLOWED, source_not_allowed, "connections from outside customer.allow") \
+	X(DRAINING, draining, "connections refused because plaitd is ending") \
+	X(SYN_CHECKSUM, syn_checksum, "held SYNs with a wrong TCP checksum") \
+	X(SYN_MALFORMED, syn_malformed, "held SYNs whose headers could not be read") \
+	X(HOLD_FULL, hold_full, "SYNs dropped: as many are held as may be") \
+	X(HOLD_EXPIRED, hold_expired, "held SYNs dropped after 0.8 s without an answer") \
+	X(SESSIONS_FULL, sessions_full, "connections refused: session table full") \
+	X(PM_MALFORMED, pm_malformed, "preambles that are no valid PM options and EOL") \
+	X(PM_FORBIDDEN, pm_forbidden, "PM options with an address that must not be reached") \
+	X(PM_OWN_ADDRESS, pm_own_address, "PM options with an address of this machine") \
+	X(PM_PROTOCOL, pm_protocol, "PM options with a protocol that is not accepted") \
+	X(PREAMBLE_TIMEOUT, preamble_timeout, "connections that did not finish their preamble in time") \
+	X(PREAMBLE_CUT, preamble_cut, "connections that ended within their preamble") \
+	X(ACCEPT_UNKNOWN, accept_unknown, "accepted connections nobody was waiting for") \
+	/* what became of connections */ \
+	X(DIAL_REFUSED, dial_refused, "connections refused by the far side") \
+	X(DIAL_UNREACHABLE, dial_unreachable, "destinations that were unreachable") \
+	X(DIAL_TIMEOUT, dial_timeout, "destinations that never answered") \
+	X(DIAL_FAILED, dial_failed, "connections that could not be opened for a local reason") \
+	X(DIAL_AGAIN, dial_again, "MPTCP connections tried once more after a lost SYN") \
+	X(ADOPTED, adopted, "new attempts that took over a destination already dialled") \
+	X(ESTABLISHED, established, "connections relayed") \
+	X(FALLBACK_TCP, fallback_tcp, "connections whose MPTCP leg fell back to plain TCP") \
+	X(JOINED, joined, "further subflows asked for") \
+	X(JOIN_FAILED, join_failed, "further subflows the kernel refused") \
+	X(CLOSED, closed, "connections closed by both sides") \
+	X(RESET_BY_INSIDE, reset_by_inside, "connections reset from the plain TCP side, passed on as MP_FASTCLOSE") \
+	X(RESET_BY_LEG, reset_by_leg, "connections reset on the MPTCP leg, passed on as RST") \
+	X(EXPIRED, expired, "connections ended because they were idle too long") \
+	X(PIPES_EXHAUSTED, pipes_exhausted, "times a relay had to wait for a pipe")
+
+enum plait_reason {
+#define X(id, name, text) PLAIT_##id,
+	PLAIT_REASONS(X)
+#undef X
+	PLAIT_REASON_COUNT
+};
+
+/* One worker's counts, indexed by enum plait_reason. */
+struct plait_agent_counters {
+	unsigned long long count[PLAIT_REASON_COUNT];
+};
+
+#endif
