@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "addr_text.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+struct addr_text addr_text(const struct plait_addr *addr)
+{
+	struct addr_text out = {"-"};
+	char ip[INET6_ADDRSTRLEN];
+
+	if (!addr->family || !inet_ntop(addr->family, addr->ip, ip, sizeof(ip)))
+		return out;
+	if (!addr->port)
+		snprintf(out.text, sizeof(out.text), "%s", ip);
+	else if (addr->family == AF_INET)
+		snprintf(out.text, sizeof(out.text), "%s:%u", ip, ntohs(addr->port));
+	else
+		snprintf(out.text, sizeof(out.text), "[%s]:%u", ip, ntohs(addr->port));
+	return out;
+}
+
+socklen_t addr_to_sockaddr(const struct plait_addr *addr, struct sockaddr_storage *out)
+{
+	struct sockaddr_in *in4 = (struct sockaddr_in *)out;
+	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)out;
+
+	memset(out, 0, sizeof(*out));
+	if (addr->family == AF_INET) {
+		in4->sin_family = AF_INET;
+		in4->sin_port = addr->port;
+		memcpy(&in4->sin_addr, addr->ip, 4);
+		return sizeof(*in4);
+	}
+	if (addr->family == AF_INET6) {
+		in6->sin6_family = AF_INET6;
+		in6->sin6_port = addr->port;
+		memcpy(&in6->sin6_addr, addr->ip, 16);
+		return sizeof(*in6);
+	}
+	return 0;
+}
+
+bool addr_from_sockaddr(const struct sockaddr_storage *in, struct plait_addr *out)
+{
+	const struct sockaddr_in *in4 = (const struct sockaddr_in *)in;
+	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)in;
+
+	memset(out, 0, sizeof(*out));
+	if (in->ss_family == AF_INET) {
+		out->family = AF_INET;
+		out->port = in4->sin_port;
+		memcpy(out->ip, &in4->sin_addr, 4);
+		return true;
+	}
+	if (in->ss_family != AF_INET6)
+		return false;
+	out->port = in6->sin6_port;
+	if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr)) {
+		out->family = AF_INET;
+		memcpy(out->ip, in6->sin6_addr.s6_addr + 12, 4);
+	} else {
+		out->family = AF_INET6;
+		memcpy(out->ip, &in6->sin6_addr, 16);
+	}
+	return true;
+}
+
+bool addr_same_ip(const struct plait_addr *a, const struct plait_addr *b)
+{
+	return a->family == b->family && !memcmp(a->ip, b->ip, sizeof(a->ip));
+}
+
+bool addr_in_prefix(const struct plait_addr *addr, const struct plait_prefix *prefix)
+{
+	unsigned int octets = prefix->bits / 8, bits = prefix->bits % 8;
+	__u8 mask = (__u8)(0xff << (8 - bits));
+
+	if (!prefix->family)
+		return true;
+	if (addr->family != prefix->family || memcmp(addr->ip, prefix->ip, octets))
+		return false;
+	return !bits || !((addr->ip[octets] ^ prefix->ip[octets]) & mask);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* The engine: worker threads, and what the main thread may ask of them. */
+#ifndef PLAIT_ENGINE_ENGINE_H
+#define PLAIT_ENGINE_ENGINE_H
+
+#include "report.h"
+#include "worker.h"
+
+struct engine {
+	struct worker *workers;
+	unsigned int worker_count;
+	const struct config *config;
+	const struct role_ops *ops;
+	struct dataplane *dataplane;
+};
+
+/* What a worker starts with. fds become the worker's. */
+struct worker_start {
+	int tap_fd;
+	unsigned int listener_count;
+	int listeners[WORKER_LISTENERS_MAX];
+};
+
+/*
+ * Start config->workers threads (engine_worker_count()), one for each element of
+ * start. config, ops and dataplane are borrowed until engine_stop(). 0 or negative
+ * errno; the fds are closed on failure too.
+ */
+int engine_start(struct engine *engine, const struct config *config, const struct role_ops *ops,
+		 struct dataplane *dataplane, const struct worker_start *start);
+
+/* End every session (RST, MP_FASTCLOSE), join the threads, free everything. */
+void engine_stop(struct engine *engine);
+
+/* config->workers, or one for each CPU this process may use. */
+unsigned int engine_worker_count(const struct config *config);
+
+/* Sessions and held SYNs of all workers at the moment. */
+void engine_totals(const struct engine *engine, unsigned int *sessions, unsigned int *held_syns);
+
+/* All sessions; *out is malloc()ed. Returns their number or negative errno. */
+long engine_sessions(struct engine *engine, struct session_report **out);
+
+#endif

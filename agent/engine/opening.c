@@ -1,0 +1,572 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/*
+ * A host's SYN is answered by what the server answers (design T5). Faithful:
+ *
+ *   SYN held -> dial -> connected: let the SYN go -> accept -> relay
+ *                    -> refused, unreachable: say so to the SYN's sender
+ *                    -> silent: say nothing; the sender sends its SYN again
+ *
+ * Eager, on the CPE: let the SYN go -> accept -> wait a moment for the host's
+ * first bytes -> dial with them. A concentrator that gets its preamble on the
+ * stream (payload stripped, or an eager one): accept -> preamble -> dial -> relay.
+ */
+#include "opening.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "port/mptcp.h"
+#include "port/sockets.h"
+#include "port/tap.h"
+#include "relay.h"
+
+enum {
+	HOLD_MS = 800,		/* a SYN let go later falls back: its sender has sent another */
+	LATE_MS = 10000,	/* longer than the gap between a CPE's last two attempts */
+	ATTEMPT_MS = 1000,	/* of the CPE, doubled each time (RFC 6298 §2) */
+	ATTEMPTS_MAX = 5,
+	ACCEPT_MS = 30000,
+	PREAMBLE_MS = 5000,
+	FIRST_DATA_MS = 20,
+	FIRST_DATA_BYTES = 1300,	/* with the preamble it fits one segment */
+	ANSWER_BYTES = 256,
+};
+
+static struct side *accepted(struct worker *worker, struct session *session)
+{
+	return &session->side[accepted_side(worker)];
+}
+
+static struct side *dialled(struct worker *worker, struct session *session)
+{
+	return &session->side[dialled_side(worker)];
+}
+
+static bool is_cpe(const struct worker *worker)
+{
+	return accepted_side(worker) == SIDE_PLAIN;
+}
+
+/* Answers to the SYN's sender */
+
+static void answer_rst(struct worker *worker, const struct syn_segment *syn)
+{
+	uint8_t packet[ANSWER_BYTES];
+	int len = rst_for_syn_write(syn, packet, sizeof(packet));
+
+	if (len > 0)
+		answer_send(&worker->answer, &syn->source, packet, (size_t)len);
+}
+
+static void answer_unreachable(struct worker *worker, const struct held_syn *held, bool net)
+{
+	uint8_t packet[ANSWER_BYTES];
+	/* the host may filter on who tells it, so the destination itself does */
+	int len = icmp_unreachable_write(held->frame, &held->syn, &held->syn.destination, net,
+					 packet, sizeof(packet));
+
+	if (len > 0)
+		answer_send(&worker->answer, &held->syn.source, packet, (size_t)len);
+}
+
+static void answer_failure(struct worker *worker, const struct held_syn *held, int err)
+{
+	switch (err) {
+	case -ECONNREFUSED:
+	case -ECONNRESET:
+		answer_rst(worker, &held->syn);
+		break;
+	case -ENETUNREACH:
+	case -EHOSTUNREACH:
+		answer_unreachable(worker, held, err == -ENETUNREACH);
+		break;
+	default:
+		break;	/* a silent destination stays silent */
+	}
+}
+
+static void count_failure(struct worker *worker, int err)
+{
+	switch (err) {
+	case -ECONNREFUSED:
+	case -ECONNRESET:
+		count(worker, PLAIT_DIAL_REFUSED);
+		break;
+	case -ENETUNREACH:
+	case -EHOSTUNREACH:
+		count(worker, PLAIT_DIAL_UNREACHABLE);
+		break;
+	case -ETIMEDOUT:
+		count(worker, PLAIT_DIAL_TIMEOUT);
+		break;
+	default:
+		count(worker, PLAIT_DIAL_FAILED);
+		break;
+	}
+}
+
+static void dial_failed(struct worker *worker, struct session *session, int err)
+{
+	count_failure(worker, err);
+	if (session->held)
+		answer_failure(worker, session->held, err);
+	session_abort(worker, session);
+}
+
+/* Dialling */
+
+/* The host's first bytes: from its SYN, or from its socket where that is open. */
+static size_t early_bytes(struct worker *worker, struct session *session, const uint8_t **out)
+{
+	const struct held_syn *held = session->held;
+	ssize_t n;
+
+	*out = worker->scratch;
+	if (!is_cpe(worker))
+		return 0;
+	if (held) {
+		*out = held->frame + held->syn.payload_offset;
+		n = held->syn.payload_len;
+	} else {
+		n = recv(accepted(worker, session)->fd, worker->scratch, FIRST_DATA_BYTES,
+			 MSG_PEEK);
+	}
+	if (n < 0)
+		n = 0;
+	return (size_t)n < FIRST_DATA_BYTES ? (size_t)n : FIRST_DATA_BYTES;
+}
+
+static void dial(struct worker *worker, struct session *session)
+{
+	const uint8_t *early;
+	size_t len = early_bytes(worker, session, &early);
+	int fd = worker->ops->dial(worker->ops->role, session, early, len);
+
+	if (fd >= 0)
+		fd = worker_side_open(worker, session, dialled_side(worker), fd);
+	if (fd < 0) {
+		dial_failed(worker, session, fd);
+		return;
+	}
+	session->early_bytes = (uint16_t)len;
+	session->stage = STAGE_DIALLING;
+	if (is_cpe(worker))
+		session_timer(worker, session, (uint64_t)ATTEMPT_MS << session->attempts);
+	else if (session->held)
+		session_timer(worker, session, HOLD_MS);
+	else
+		session_timer(worker, session, worker->config->lifetimes.tcp_transitory_ms);
+}
+
+/* No answer to a leg's SYN: it or its answer is lost. A new one goes with its payload. */
+static void dial_again(struct worker *worker, struct session *session)
+{
+	struct side *side = dialled(worker, session);
+
+	if (++session->attempts == ATTEMPTS_MAX) {
+		dial_failed(worker, session, -ETIMEDOUT);
+		return;
+	}
+	count(worker, PLAIT_DIAL_AGAIN);
+	close(side->fd);
+	side->fd = -1;
+	dial(worker, session);
+}
+
+/* Letting the SYN go */
+
+static int publish(struct worker *worker, struct session *session)
+{
+	int err;
+
+	if (!session->key.inside.family) {	/* the kernel has chosen it just now */
+		err = socket_local(dialled(worker, session)->fd, &session->key.inside);
+		if (err)
+			return err;
+	}
+	err = dataplane_session_add(worker->dataplane, &session->key,
+				    session->transparent ? PLAIT_SESSION_TRANSPARENT : 0,
+				    worker->now_ns);
+	session->published = !err;
+	return err;
+}
+
+static void let_go(struct worker *worker, struct session *session)
+{
+	struct held_syn *held = session->held;
+
+	session->stage = STAGE_ACCEPTING;
+	session_timer(worker, session, ACCEPT_MS);
+	tap_let_go(worker->tap_fd, held->frame, held->frame_bytes, worker->index, held->ifindex);
+}
+
+/* Discard what the SYN has already carried, then relay. */
+static void start_relay(struct worker *worker, struct session *session)
+{
+	ssize_t n;
+
+	while (session->early_bytes) {
+		n = recv(accepted(worker, session)->fd, worker->scratch, session->early_bytes, 0);
+		if (n <= 0)
+			break;
+		session->early_bytes -= (uint16_t)n;
+	}
+	if (session->early_bytes && n < 0 && errno == EAGAIN) {
+		session->stage = STAGE_FIRST_DATA;	/* the host has yet to send them again */
+		return;
+	}
+	worker_held_free(worker, session);
+	relay_start(worker, session);
+}
+
+static void dial_done(struct worker *worker, struct session *session)
+{
+	int err = 0;
+
+	session->dialled = true;
+	if (session->stage == STAGE_LATE)
+		return;		/* until somebody claims it */
+	if (!session->published)
+		err = publish(worker, session);
+	if (err) {
+		count(worker, PLAIT_SESSIONS_FULL);
+		session_abort(worker, session);
+	} else if (accepted(worker, session)->fd < 0) {
+		let_go(worker, session);
+	} else if (is_cpe(worker) || session->preamble_done) {
+		start_relay(worker, session);
+	}
+}
+
+static void dial_ready(struct worker *worker, struct session *session, uint32_t epoll_events)
+{
+	int err;
+
+	if (session->dialled || !(epoll_events & (EPOLLOUT | EPOLLERR | EPOLLHUP)))
+		return;
+	err = socket_error(dialled(worker, session)->fd);
+	if (err)
+		dial_failed(worker, session, err);
+	else
+		dial_done(worker, session);
+}
+
+/* Held SYNs */
+
+static uint32_t claim_of(const struct worker *worker, const struct session *session)
+{
+	struct {
+		struct plait_addr subscriber, source, destination;
+	} claim = {session->peer, {}, session->key.remote};
+
+	claim.subscriber.port = 0;
+	if (session->transparent)
+		claim.source = session->key.inside;
+	return hash_of(&worker->by_claim, &claim, sizeof(claim));
+}
+
+static bool same_claim(const struct session *late, const struct session *now)
+{
+	if (!addr_same_ip(&late->peer, &now->peer) || late->transparent != now->transparent)
+		return false;
+	if (memcmp(&late->key.remote, &now->key.remote, sizeof(now->key.remote)))
+		return false;
+	return !now->transparent ||
+	       !memcmp(&late->key.inside, &now->key.inside, sizeof(now->key.inside));
+}
+
+static struct session *find_late(struct worker *worker, const struct session *now)
+{
+	uint32_t hash = claim_of(worker, now);
+
+	for (struct hash_node *node = hash_first(&worker->by_claim, hash); node;
+	     node = hash_next(node)) {
+		struct session *late = container_of(node, struct session, by_claim);
+
+		if (same_claim(late, now))
+			return late;
+	}
+	return NULL;
+}
+
+static void leave_late(struct worker *worker, struct session *session)
+{
+	hash_remove(&worker->by_claim, &session->by_claim);
+	session->stage = STAGE_DIALLING;
+}
+
+/* The SYN has waited as long as it may. What was dialled waits for the next one. */
+static void hold_expired(struct worker *worker, struct session *session)
+{
+	count(worker, PLAIT_HOLD_EXPIRED);
+	session->stage = STAGE_LATE;
+	hash_insert(&worker->by_claim, &session->by_claim, claim_of(worker, session));
+	session_timer(worker, session, LATE_MS);
+}
+
+/* A new attempt of the same CPE for the same destination: it takes over. */
+static void adopt(struct worker *worker, struct session *late, struct session *now)
+{
+	count(worker, PLAIT_ADOPTED);
+	leave_late(worker, late);
+	worker_session_unindex(worker, late);
+	worker_held_free(worker, late);
+	late->peer = now->peer;
+	late->local = now->local;
+	late->held = now->held;
+	now->held = NULL;
+	worker_session_free(worker, now);
+	worker_session_index(worker, late);
+	session_timer(worker, late, HOLD_MS);
+	if (late->dialled)
+		dial_done(worker, late);
+}
+
+static struct held_syn *read_record(struct worker *worker, const struct plait_held_syn *record)
+{
+	struct held_syn *held = worker_held_new(worker);
+
+	if (!held) {
+		count(worker, PLAIT_HOLD_FULL);
+		return NULL;
+	}
+	held->ifindex = record->ifindex;
+	held->frame_bytes = (uint16_t)record->frame_bytes;
+	memcpy(held->frame, record->frame, record->frame_bytes);
+	if (syn_segment_read(held->frame, held->frame_bytes, &held->syn))
+		count(worker, PLAIT_SYN_MALFORMED);
+	else if (syn_segment_complete_checksum(held->frame, held->frame_bytes, &held->syn))
+		count(worker, PLAIT_SYN_CHECKSUM);
+	else
+		return held;
+	worker_held_put(worker, held);
+	return NULL;
+}
+
+static void refuse_syn(struct worker *worker, struct session *session, enum plait_reason why)
+{
+	count(worker, why);
+	if (why != PLAIT_SOURCE_NOT_ALLOWED)	/* strangers are not answered */
+		answer_rst(worker, &session->held->syn);
+	worker_session_free(worker, session);
+}
+
+void opening_syn(struct worker *worker, const struct plait_held_syn *record)
+{
+	struct held_syn *held = read_record(worker, record);
+	struct session *session = NULL, *late;
+	enum plait_reason why = PLAIT_PM_MALFORMED;
+	enum judged judged;
+
+	if (!held)
+		return;
+	if (worker_session_find(worker, &held->syn.source, &held->syn.destination))
+		count(worker, PLAIT_SYN_DUPLICATE);
+	else if (!(session = worker_session_new(worker)))
+		count(worker, PLAIT_SESSIONS_FULL);
+	if (!session) {
+		worker_held_put(worker, held);
+		return;
+	}
+	session->held = held;
+	session->peer = held->syn.source;
+	session->local = held->syn.destination;
+	judged = worker->ops->judge_syn(worker->ops->role, session, held, &why);
+	if (judged == JUDGED_REFUSE) {
+		refuse_syn(worker, session, why);
+		return;
+	}
+	late = is_cpe(worker) || judged == JUDGED_LATER ? NULL : find_late(worker, session);
+	if (late) {
+		adopt(worker, late, session);
+		return;
+	}
+	worker_session_index(worker, session);
+	if (judged == JUDGED_LATER)
+		let_go(worker, session);
+	else if (!worker->ops->eager)
+		dial(worker, session);
+	else if (publish(worker, session))
+		refuse_syn(worker, session, PLAIT_SESSIONS_FULL);
+	else
+		let_go(worker, session);
+}
+
+/* Accepted connections */
+
+static void refuse_preamble(struct worker *worker, struct session *session,
+			    enum plait_reason why)
+{
+	count(worker, why);
+	session_abort(worker, session);
+}
+
+/* What a held SYN had asked for is under way already. */
+static void keep_dialling(struct worker *worker, struct session *session)
+{
+	session->stage = STAGE_DIALLING;
+	session_timer(worker, session, worker->config->lifetimes.tcp_transitory_ms);
+}
+
+static void preamble_read_whole(struct worker *worker, struct session *session,
+				const struct preamble *preamble, size_t len)
+{
+	enum plait_reason why = PLAIT_PM_MALFORMED;
+
+	/* peeked before, so it is there */
+	if (recv(accepted(worker, session)->fd, worker->scratch, len, 0) != (ssize_t)len) {
+		refuse_preamble(worker, session, PLAIT_PREAMBLE_CUT);
+		return;
+	}
+	session->preamble_done = true;
+	if (session->dialled)
+		start_relay(worker, session);
+	else if (dialled(worker, session)->fd >= 0)
+		keep_dialling(worker, session);
+	else if (worker->ops->judge_preamble(worker->ops->role, session, preamble, &why) ==
+		 JUDGED_DIAL)
+		dial(worker, session);
+	else
+		refuse_preamble(worker, session, why);
+}
+
+/* Look at the start of the stream until it holds a whole preamble. */
+static void read_preamble(struct worker *worker, struct session *session)
+{
+	struct preamble preamble;
+	ssize_t n = recv(accepted(worker, session)->fd, worker->scratch, PREAMBLE_READ_MAX,
+			 MSG_PEEK);
+	int len;
+
+	if (n < 0 && errno == EAGAIN)
+		return;
+	if (n <= 0) {
+		refuse_preamble(worker, session, PLAIT_PREAMBLE_CUT);
+		return;
+	}
+	len = preamble_read(worker->scratch, (size_t)n, &preamble);
+	if (len > 0)
+		preamble_read_whole(worker, session, &preamble, (size_t)len);
+	else if (len != -EAGAIN)
+		refuse_preamble(worker, session, PLAIT_PM_MALFORMED);
+}
+
+static void start_preamble(struct worker *worker, struct session *session)
+{
+	worker_held_free(worker, session);	/* it is answered: refusing is by MP_FASTCLOSE now */
+	session->stage = STAGE_PREAMBLE;
+	session_timer(worker, session, PREAMBLE_MS);
+	read_preamble(worker, session);
+}
+
+/* A leg whose SYN was not held: its preamble comes on the stream. */
+static struct session *unannounced(struct worker *worker, const struct plait_addr *peer,
+				   const struct plait_addr *local)
+{
+	struct session *session;
+
+	if (!worker->ops->judge_preamble) {
+		count(worker, PLAIT_ACCEPT_UNKNOWN);
+		return NULL;
+	}
+	session = worker_session_new(worker);
+	if (!session) {
+		count(worker, PLAIT_SESSIONS_FULL);
+		return NULL;
+	}
+	session->peer = *peer;
+	session->local = *local;
+	worker_session_index(worker, session);
+	return session;
+}
+
+static void accepted_on_cpe(struct worker *worker, struct session *session)
+{
+	if (session->dialled) {
+		start_relay(worker, session);
+		return;
+	}
+	/* eager: the host's request may come any moment, or the server speaks first */
+	worker_held_free(worker, session);
+	session->stage = STAGE_FIRST_DATA;
+	session_timer(worker, session, FIRST_DATA_MS);
+}
+
+void opening_accepted(struct worker *worker, int fd, const struct plait_addr *peer,
+		      const struct plait_addr *local)
+{
+	struct session *session = worker_session_find(worker, peer, local);
+
+	if (!session)
+		session = unannounced(worker, peer, local);
+	else if (accepted(worker, session)->fd >= 0)
+		session = NULL;	/* its tuple is taken */
+	else if (session->stage == STAGE_LATE)
+		leave_late(worker, session);
+	if (!session) {
+		if (is_cpe(worker))
+			tcp_reset(fd);
+		else
+			mptcp_fastclose(fd);
+		return;
+	}
+	if (worker_side_open(worker, session, accepted_side(worker), fd))
+		session_abort(worker, session);
+	else if (is_cpe(worker))
+		accepted_on_cpe(worker, session);
+	else
+		start_preamble(worker, session);
+}
+
+/* Events */
+
+static void first_data_ready(struct worker *worker, struct session *session)
+{
+	if (session->dialled)
+		start_relay(worker, session);
+	else if (session->stage == STAGE_FIRST_DATA)
+		dial(worker, session);
+}
+
+void opening_ready(struct worker *worker, struct session *session, enum which_side which,
+		   uint32_t epoll_events)
+{
+	if (which == dialled_side(worker))
+		dial_ready(worker, session, epoll_events);
+	else if (session->stage == STAGE_PREAMBLE)
+		read_preamble(worker, session);
+	else if (session->stage == STAGE_FIRST_DATA && epoll_events & EPOLLIN)
+		first_data_ready(worker, session);
+}
+
+void opening_timer(struct worker *worker, struct session *session)
+{
+	switch ((enum session_stage)session->stage) {
+	case STAGE_DIALLING:
+		if (is_cpe(worker))
+			dial_again(worker, session);
+		else if (accepted(worker, session)->fd < 0)
+			hold_expired(worker, session);
+		else
+			dial_failed(worker, session, -ETIMEDOUT);
+		break;
+	case STAGE_LATE:
+		leave_late(worker, session);
+		dial_failed(worker, session, -ETIMEDOUT);
+		break;
+	case STAGE_PREAMBLE:
+		refuse_preamble(worker, session, PLAIT_PREAMBLE_TIMEOUT);
+		break;
+	case STAGE_FIRST_DATA:
+		first_data_ready(worker, session);
+		break;
+	default:
+		count(worker, PLAIT_DIAL_TIMEOUT);
+		session_abort(worker, session);
+		break;
+	}
+}

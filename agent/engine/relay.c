@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/*
+ * A direction takes a pipe when there is something to read, fills it from one
+ * socket and empties it into the other. While the writer would block, the bytes
+ * stay in the pipe and nothing more is read: the kernel's windows then stop the
+ * sender. An empty pipe goes back to the pool at once. Where the pool has no pipe
+ * left, bytes are copied without being kept (peek, write, then consume).
+ */
+#include "relay.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "port/mptcp.h"
+#include "port/sockets.h"
+
+enum {
+	BYTES_A_TURN = 1024 * 1024,	/* of one direction, before others have their turn */
+	JOIN_AFTER_MS = 20,		/* short connections end before they would need a second path */
+	JOIN_AFTER_BYTES = 64 * 1024,
+};
+
+enum pumped { PUMP_WAITS, PUMP_MORE, PUMP_READ_FAILED, PUMP_WRITE_FAILED };
+
+static bool would_block(void)
+{
+	return errno == EAGAIN || errno == EWOULDBLOCK;
+}
+
+static void release_pipe(struct worker *worker, struct half *half)
+{
+	if (half->pipe < 0)
+		return;
+	if (half->in_pipe)
+		pipes_discard(&worker->pipes, half->pipe);
+	else
+		pipes_give(&worker->pipes, half->pipe);
+	half->pipe = -1;
+	half->in_pipe = 0;
+}
+
+/* -> bytes read, 0 at FIN or if it would block, negative on failure */
+static ssize_t fill_pipe(struct worker *worker, struct half *half, struct side *from)
+{
+	int pipe_fd = worker->pipes.pipe[half->pipe].write_fd;
+	ssize_t n = splice(from->fd, NULL, pipe_fd, NULL, PIPE_BYTES,
+			   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+
+	if (n > 0) {
+		half->in_pipe = (uint32_t)n;
+		return n;
+	}
+	if (n < 0 && !would_block())
+		return -1;
+	from->readable = false;
+	half->ended = n == 0;
+	return 0;
+}
+
+static ssize_t empty_pipe(struct worker *worker, struct half *half, struct side *to)
+{
+	int pipe_fd = worker->pipes.pipe[half->pipe].read_fd;
+	ssize_t n = splice(pipe_fd, NULL, to->fd, NULL, half->in_pipe,
+			   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+
+	if (n > 0) {
+		half->in_pipe -= (uint32_t)n;
+		return n;
+	}
+	if (n < 0 && !would_block())
+		return -1;
+	to->writable = false;
+	return 0;
+}
+
+/* Without a pipe: only what was written is consumed. */
+static enum pumped copy_once(struct worker *worker, struct half *half, struct side *from,
+			     struct side *to)
+{
+	ssize_t n, sent;
+
+	count(worker, PLAIT_PIPES_EXHAUSTED);
+	n = recv(from->fd, worker->scratch, SCRATCH_BYTES, MSG_PEEK);
+	if (n <= 0) {
+		if (n < 0 && !would_block())
+			return PUMP_READ_FAILED;
+		from->readable = false;
+		half->ended = n == 0;
+		return PUMP_WAITS;
+	}
+	sent = send(to->fd, worker->scratch, (size_t)n, MSG_NOSIGNAL);
+	if (sent < 0 && !would_block())
+		return PUMP_WRITE_FAILED;
+	if (sent < n)
+		to->writable = false;
+	if (sent > 0 && recv(from->fd, worker->scratch, (size_t)sent, 0) != sent)
+		return PUMP_READ_FAILED;
+	return to->writable ? PUMP_MORE : PUMP_WAITS;
+}
+
+/* Move bytes one way until something blocks or the turn's share is used up. */
+static enum pumped pump(struct worker *worker, struct session *session, struct half *half,
+			struct side *from, struct side *to)
+{
+	for (uint32_t moved = 0; moved < BYTES_A_TURN;) {
+		ssize_t n;
+
+		if (!half->in_pipe) {
+			if (half->ended || !from->readable || !to->writable)
+				return PUMP_WAITS;
+			if (half->pipe < 0)
+				half->pipe = pipes_take(&worker->pipes);
+			if (half->pipe < 0)
+				return copy_once(worker, half, from, to);
+			n = fill_pipe(worker, half, from);
+			if (n <= 0)
+				return n ? PUMP_READ_FAILED : PUMP_WAITS;
+		}
+		if (!to->writable)
+			return PUMP_WAITS;
+		n = empty_pipe(worker, half, to);
+		if (n < 0)
+			return PUMP_WRITE_FAILED;
+		moved += (uint32_t)n;
+		session->relayed_bytes += (uint64_t)n;
+	}
+	return PUMP_MORE;
+}
+
+/* Close one side: a dead one quietly, a live one so that its peer learns of it. */
+static void close_side(struct session *session, enum which_side which, bool reset)
+{
+	struct side *side = &session->side[which];
+
+	if (side->fd < 0)
+		return;
+	if (!reset)
+		close(side->fd);
+	else if (which == SIDE_PLAIN)
+		tcp_reset(side->fd);
+	else
+		mptcp_fastclose(side->fd);
+	side->fd = -1;
+}
+
+static void finish(struct worker *worker, struct session *session)
+{
+	release_pipe(worker, &session->half[SIDE_PLAIN]);
+	release_pipe(worker, &session->half[SIDE_LEG]);
+	if (session->published)
+		dataplane_session_remove(worker->dataplane, &session->key);
+	worker_session_free(worker, session);
+}
+
+void session_abort(struct worker *worker, struct session *session)
+{
+	close_side(session, SIDE_PLAIN, true);
+	close_side(session, SIDE_LEG, true);
+	finish(worker, session);
+}
+
+/* One side is gone by RST or worse: so goes the other (plain-mode-08 §4.4.4). */
+static void end_by_reset(struct worker *worker, struct session *session, enum which_side dead)
+{
+	count(worker, dead == SIDE_PLAIN ? PLAIT_RESET_BY_INSIDE : PLAIT_RESET_BY_LEG);
+	session_abort(worker, session);
+}
+
+static void end_by_close(struct worker *worker, struct session *session)
+{
+	count(worker, PLAIT_CLOSED);
+	close_side(session, SIDE_PLAIN, false);
+	close_side(session, SIDE_LEG, false);
+	finish(worker, session);
+}
+
+/* RFC 5382 REQ-5: a connection one side has closed is transitory. */
+static uint64_t lifetime_ms(const struct worker *worker, const struct session *session)
+{
+	if (session->half[SIDE_PLAIN].shut || session->half[SIDE_LEG].shut)
+		return worker->config->lifetimes.tcp_transitory_ms;
+	return worker->config->lifetimes.tcp_established_ms;
+}
+
+/* FIN read and everything before it written: pass the FIN on. */
+static void pass_end(struct worker *worker, struct session *session, struct half *half,
+		     struct side *to)
+{
+	if (!half->in_pipe)
+		release_pipe(worker, half);
+	if (!half->ended || half->in_pipe || half->shut)
+		return;
+	shutdown(to->fd, SHUT_WR);
+	half->shut = true;
+	if (!session->joins_pending)
+		session_timer(worker, session, lifetime_ms(worker, session));
+}
+
+/* One direction; false if that ended the session. */
+static bool run_half(struct worker *worker, struct session *session, enum which_side from)
+{
+	enum which_side to = from == SIDE_PLAIN ? SIDE_LEG : SIDE_PLAIN;
+	struct half *half = &session->half[from];
+
+	switch (pump(worker, session, half, &session->side[from], &session->side[to])) {
+	case PUMP_READ_FAILED:
+		end_by_reset(worker, session, from);
+		return false;
+	case PUMP_WRITE_FAILED:
+		end_by_reset(worker, session, to);
+		return false;
+	case PUMP_MORE:
+		worker_session_ready(worker, session);
+		break;
+	case PUMP_WAITS:
+		break;
+	}
+	pass_end(worker, session, half, &session->side[to]);
+	return true;
+}
+
+static void hasten_join(struct worker *worker, struct session *session)
+{
+	if (session->joins_pending && !session->join_tries &&
+	    session->relayed_bytes >= JOIN_AFTER_BYTES)
+		session_timer(worker, session, 0);
+}
+
+void relay_run(struct worker *worker, struct session *session)
+{
+	session->last_active_ns = worker->now_ns;
+	if (!run_half(worker, session, SIDE_PLAIN) || !run_half(worker, session, SIDE_LEG))
+		return;
+	if (session->half[SIDE_PLAIN].shut && session->half[SIDE_LEG].shut)
+		end_by_close(worker, session);
+	else
+		hasten_join(worker, session);
+}
+
+void relay_ready(struct worker *worker, struct session *session, enum which_side which,
+		 uint32_t epoll_events)
+{
+	struct side *side = &session->side[which];
+
+	side->readable |= !!(epoll_events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR));
+	side->writable |= !!(epoll_events & (EPOLLOUT | EPOLLHUP | EPOLLERR));
+	/* reading would tell of the error too, but after a FIN nobody reads */
+	if (epoll_events & EPOLLERR && session->half[which].ended)
+		end_by_reset(worker, session, which);
+	else
+		relay_run(worker, session);
+}
+
+/*
+ * Idle too long. The host or server must learn that its connection is gone; the
+ * leg is closed by MP_FASTCLOSE only where configured (plain-mode-08 §4.3.3).
+ */
+static void expire(struct worker *worker, struct session *session)
+{
+	count(worker, PLAIT_EXPIRED);
+	close_side(session, SIDE_PLAIN, true);
+	close_side(session, SIDE_LEG, worker->config->fastclose_on_expiry);
+	finish(worker, session);
+}
+
+void relay_timer(struct worker *worker, struct session *session)
+{
+	uint64_t expiry_ns =
+		session->last_active_ns + lifetime_ms(worker, session) * 1000000;
+	unsigned int next_ms = 0;
+
+	if (session->joins_pending) {
+		next_ms = worker->ops->join(worker->ops->role, worker, session);
+		session->joins_pending = next_ms != 0;
+	}
+	if (worker->now_ns >= expiry_ns)
+		expire(worker, session);
+	else if (next_ms)
+		session_timer(worker, session, next_ms);
+	else
+		timers_arm(&worker->timers, &session->timer, expiry_ns);
+}
+
+void relay_start(struct worker *worker, struct session *session)
+{
+	session->stage = STAGE_RELAYING;
+	session->last_active_ns = worker->now_ns;
+	session->token = mptcp_token(session->side[SIDE_LEG].fd);
+	count(worker, PLAIT_ESTABLISHED);
+	if (!session->token)
+		count(worker, PLAIT_FALLBACK_TCP);
+	session->joins_pending = session->token && worker->ops->join;
+	session_timer(worker, session,
+		      session->joins_pending ? JOIN_AFTER_MS : lifetime_ms(worker, session));
+	session->side[SIDE_PLAIN].readable = session->side[SIDE_PLAIN].writable = true;
+	session->side[SIDE_LEG].readable = session->side[SIDE_LEG].writable = true;
+	relay_run(worker, session);
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* What the engine tells of itself: plain copies, safe to keep after the call. */
+#ifndef PLAIT_ENGINE_REPORT_H
+#define PLAIT_ENGINE_REPORT_H
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "plait_maps.h"
+#include "plait_reasons.h"
+
+enum { REPORT_MAX_SUBFLOWS = 9 };	/* the first and eight further ones */
+
+struct subflow_report {
+	struct plait_addr local, remote;
+	char link[32];			/* name of the link; empty on the concentrator */
+	uint32_t rtt_us;
+	uint64_t sent_bytes, received_bytes;	/* acknowledged, received */
+	uint32_t retransmits;
+	bool backup;
+};
+
+struct session_report {
+	struct plait_session_key key;
+	struct plait_session_value counters;
+	bool opening;			/* not yet relayed */
+	bool mptcp;			/* false: the leg fell back to plain TCP */
+	uint32_t token;			/* MPTCP connection, 0 if none */
+	unsigned int worker;
+	unsigned int subflow_count;
+	struct subflow_report subflows[REPORT_MAX_SUBFLOWS];
+};
+
+struct link_report {
+	char name[32], interface[IF_NAMESIZE], type[32];
+	const char *use;		/* "always", "overflow", "backup", or "customer" / "internet" */
+	bool up, carrier;
+	unsigned int weight;
+	uint32_t mtu;
+	unsigned int address_count;
+	struct plait_addr addresses[8];
+	uint64_t sent_bytes, received_bytes;	/* of the interface, since it exists */
+	uint64_t sent_packets, received_packets;
+};
+
+struct status_report {
+	const char *name, *role, *mode, *handshake;
+	uint64_t uptime_ns;
+	unsigned int workers, sessions, max_sessions, held_syns;
+	const char *kernel;
+};
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* What a role brings to the engine: which side it accepts, and its decisions. */
+#ifndef PLAIT_ENGINE_ROLE_OPS_H
+#define PLAIT_ENGINE_ROLE_OPS_H
+
+#include "plait_reasons.h"
+#include "session.h"
+
+struct worker;
+
+enum judged {
+	JUDGED_DIAL,	/* the session knows where to */
+	JUDGED_LATER,	/* let it go: where to will come on the stream */
+	JUDGED_REFUSE,
+};
+
+struct role_ops {
+	void *role;			/* handed to every function */
+	enum which_side accepts;
+	bool eager;			/* let SYNs go before dialling */
+
+	/*
+	 * Read what the held SYN asks for into session->key and what dial() needs.
+	 * *why is set if it is refused.
+	 */
+	enum judged (*judge_syn)(void *role, struct session *session, const struct held_syn *held,
+			  enum plait_reason *why);
+
+	/*
+	 * Concentrator: the same for a preamble that came on the stream; never
+	 * JUDGED_LATER. NULL where accepted connections have none.
+	 */
+	enum judged (*judge_preamble)(void *role, struct session *session,
+			       const struct preamble *preamble, enum plait_reason *why);
+
+	/*
+	 * Open the dialled side; early are the host's first bytes to send along.
+	 * Returns a connecting socket or negative errno.
+	 */
+	int (*dial)(void *role, struct session *session, const uint8_t *early, size_t len);
+
+	/*
+	 * CPE: ask for further subflows, called while relaying. Returns the time
+	 * until the next call in ms, 0 for no more. NULL: never.
+	 */
+	unsigned int (*join)(void *role, struct worker *worker, struct session *session);
+
+	/* The name of the link a subflow's local address lies on; "" if none. */
+	const char *(*link_of)(void *role, const struct plait_addr *local);
+};
+
+#endif

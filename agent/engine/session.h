@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * A session: one TCP connection of a host, and the MPTCP connection that carries
+ * it between CPE and concentrator. Each role accepts one of the two and dials the
+ * other: the CPE accepts the plain one, the concentrator the leg.
+ *
+ * Stages and what may happen in each:
+ *
+ *   DIALLING    the dialled side connects. A SYN is held, unless the accepted
+ *               side is there already (eager handshake, preamble on the stream).
+ *   LATE        the SYN was held as long as may be and is dropped; the dialled
+ *               side goes on, for the next attempt of the same CPE to take over.
+ *   ACCEPTING   the held SYN was let go; accept() will return its connection.
+ *   PREAMBLE    the accepted leg must first say where it leads (concentrator).
+ *   FIRST_DATA  the accepted host may have a request for the SYN (CPE, eager).
+ *   RELAYING    both sides are open; bytes, FINs and RSTs are carried over.
+ */
+#ifndef PLAIT_ENGINE_SESSION_H
+#define PLAIT_ENGINE_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/hash.h"
+#include "base/timers.h"
+#include "codec/segment.h"
+#include "codec/syn_payload.h"
+#include "plait_maps.h"
+#include "port/loop.h"
+
+enum session_stage {
+	STAGE_FREE = 0,
+	STAGE_DIALLING,
+	STAGE_LATE,
+	STAGE_ACCEPTING,
+	STAGE_PREAMBLE,
+	STAGE_FIRST_DATA,
+	STAGE_RELAYING,
+};
+
+enum which_side { SIDE_PLAIN = 0, SIDE_LEG = 1 };
+
+struct side {
+	struct loop_watch watch;
+	int fd;				/* -1: not open */
+	bool readable, writable;	/* as epoll said last; reading or writing finds out */
+};
+
+/* One direction of the relay. */
+struct half {
+	int pipe;			/* index in the worker's pool, -1 while it holds nothing */
+	uint32_t in_pipe;		/* bytes read and not yet written */
+	bool ended;			/* FIN read */
+	bool shut;			/* and passed on */
+};
+
+/* A SYN on its way, as it arrived. */
+struct held_syn {
+	struct held_syn *next_free;
+	uint32_t ifindex;
+	uint16_t frame_bytes;
+	struct syn_segment syn;
+	uint8_t frame[PLAIT_FRAME_MAX];
+};
+
+struct session {
+	struct side side[2];		/* by enum which_side */
+	struct half half[2];		/* [s]: from side s to the other */
+	struct timer timer;
+	struct hash_node by_tuple;	/* the accepted connection's addresses */
+	struct hash_node by_claim;	/* LATE only: who may take it over */
+	struct plait_addr peer, local;	/* of the accepted connection */
+	struct plait_session_key key;	/* in the sessions map, if published */
+	struct held_syn *held;		/* NULL once let go and accepted */
+	struct session *next;		/* in the free list, the graveyard or the ready list */
+	uint64_t last_active_ns;
+	uint64_t relayed_bytes;
+	uint32_t token;			/* of the leg; 0: none, or fell back */
+	uint16_t early_bytes;		/* host's first bytes that went with the SYN */
+	uint8_t stage;			/* enum session_stage */
+	uint8_t attempts;		/* of dialling */
+	uint8_t join_tries;
+	uint8_t link, concentrator;	/* CPE: indices in the configuration */
+	bool dialled;			/* the dialled side is connected */
+	bool published;			/* key is in the sessions map */
+	bool transparent;		/* concentrator: inside keeps the host's own address */
+	bool preamble_done;
+	bool joins_pending;
+	bool ready;			/* on the worker's ready list */
+};
+
+#endif

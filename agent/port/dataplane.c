@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "dataplane.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+#define BPFFS	 "/sys/fs/bpf"
+#define PIN_ROOT BPFFS "/plait"
+
+/* tcx attach types, newer than Debian 12's headers (enum bpf_attach_type). */
+#define ATTACH_TCX_INGRESS ((enum bpf_attach_type)46)
+#define ATTACH_TCX_EGRESS  ((enum bpf_attach_type)47)
+
+enum { MAX_LINKS = 4 * PLAIT_MAX_INTERFACES, CPUS_MAX = 1024 };
+
+struct dataplane {
+	struct bpf_object *object;
+	char pin_dir[PATH_MAX / 4];
+	int sessions_fd, packet_counters_fd;
+	unsigned int workers;
+	int ring_fd[PLAIT_MAX_WORKERS];
+	struct plait_agent_counters *counters;
+	size_t counters_bytes;
+	unsigned int link_count;
+	int link_fd[MAX_LINKS];
+};
+
+static int log_libbpf(enum libbpf_print_level level, const char *format, va_list arguments)
+{
+	char line[400];
+
+	if (level == LIBBPF_DEBUG)
+		return 0;
+	vsnprintf(line, sizeof(line), format, arguments);
+	line[strcspn(line, "\n")] = '\0';
+	log_debug("%s", line);
+	return 0;
+}
+
+static int mount_bpffs(void)
+{
+	struct statfs fs;
+
+	if (!statfs(BPFFS, &fs) && fs.f_type == BPF_FS_MAGIC)
+		return 0;
+	return mount("bpf", BPFFS, "bpf", 0, "mode=0700") ? -errno : 0;
+}
+
+static int make_pin_dir(struct dataplane *dataplane, const char *name)
+{
+	int err = mount_bpffs();
+
+	if (err)
+		return err;
+	if (mkdir(PIN_ROOT, 0700) && errno != EEXIST)
+		return -errno;
+	snprintf(dataplane->pin_dir, sizeof(dataplane->pin_dir), PIN_ROOT "/%s", name);
+	if (mkdir(dataplane->pin_dir, 0700) && errno != EEXIST)
+		return -errno;
+	return 0;
+}
+
+static bool is_pinned_map(const char *name)
+{
+	return !strchr(name, '.') && strcmp(name, "scratch") && strcmp(name, "held_syns");
+}
+
+static void pin_path(const struct dataplane *dataplane, const char *map, char path[PATH_MAX / 2])
+{
+	snprintf(path, PATH_MAX / 2, "%s/%s", dataplane->pin_dir, map);
+}
+
+static void unpin_all(struct dataplane *dataplane)
+{
+	char path[PATH_MAX / 2];
+	struct bpf_map *map;
+
+	bpf_object__for_each_map(map, dataplane->object) {
+		if (!is_pinned_map(bpf_map__name(map)))
+			continue;
+		pin_path(dataplane, bpf_map__name(map), path);
+		unlink(path);
+	}
+}
+
+/* A pinned map of another shape cannot be taken up: plaitd was upgraded or reconfigured. */
+static bool fits(const char *path, const struct bpf_map *map)
+{
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info);
+	int fd = bpf_obj_get(path);
+	bool same;
+
+	if (fd < 0)
+		return true;
+	same = !bpf_obj_get_info_by_fd(fd, &info, &len) && info.type == bpf_map__type(map) &&
+	       info.key_size == bpf_map__key_size(map) &&
+	       info.value_size == bpf_map__value_size(map) &&
+	       info.max_entries == bpf_map__max_entries(map) &&
+	       info.map_flags == bpf_map__map_flags(map);
+	close(fd);
+	return same;
+}
+
+static int choose_pins(struct dataplane *dataplane)
+{
+	char path[PATH_MAX / 2];
+	struct bpf_map *map;
+	int err;
+
+	bpf_object__for_each_map(map, dataplane->object) {
+		if (!is_pinned_map(bpf_map__name(map)))
+			continue;
+		pin_path(dataplane, bpf_map__name(map), path);
+		if (!fits(path, map)) {
+			log_notice("map %s has another layout, replaced", path);
+			unlink(path);
+		}
+		err = bpf_map__set_pin_path(map, path);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int open_rings(struct dataplane *dataplane)
+{
+	int outer = bpf_object__find_map_fd_by_name(dataplane->object, "held_syns");
+
+	for (__u32 i = 0; i < dataplane->workers; i++) {
+		int fd = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "held_syns_ring", 0, 0,
+					PLAIT_RING_BYTES, NULL);
+
+		if (fd < 0)
+			return fd;
+		dataplane->ring_fd[i] = fd;
+		if (bpf_map_update_elem(outer, &i, &fd, BPF_ANY))
+			return -errno;
+	}
+	return 0;
+}
+
+static int map_counters(struct dataplane *dataplane)
+{
+	int fd = bpf_object__find_map_fd_by_name(dataplane->object, "agent_counters");
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	size_t bytes = sizeof(struct plait_agent_counters) * (PLAIT_MAX_WORKERS + 1);
+	void *memory;
+
+	bytes = (bytes + page - 1) / page * page;
+	memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (memory == MAP_FAILED)
+		return -errno;
+	dataplane->counters = memory;
+	dataplane->counters_bytes = bytes;
+	return 0;
+}
+
+static unsigned int clear(int fd, void *key)
+{
+	unsigned int cleared = 0;
+
+	while (!bpf_map_get_next_key(fd, NULL, key) && !bpf_map_delete_elem(fd, key))
+		cleared++;
+	return cleared;
+}
+
+static void forget_sessions(struct dataplane *dataplane)
+{
+	struct plait_session_key key;
+	unsigned int forgotten = clear(dataplane->sessions_fd, &key);
+
+	if (forgotten)
+		log_notice("%u sessions of an earlier run dropped", forgotten);
+}
+
+static int load(struct dataplane *dataplane, unsigned int max_sessions)
+{
+	struct bpf_map *sessions = bpf_object__find_map_by_name(dataplane->object, "sessions");
+	int err;
+
+	err = bpf_map__set_max_entries(sessions, max_sessions);
+	if (!err)
+		err = choose_pins(dataplane);
+	if (!err)
+		err = bpf_object__load(dataplane->object);
+	if (err)
+		return err;
+	dataplane->sessions_fd = bpf_map__fd(sessions);
+	dataplane->packet_counters_fd =
+		bpf_object__find_map_fd_by_name(dataplane->object, "packet_counters");
+	err = open_rings(dataplane);
+	if (!err)
+		err = map_counters(dataplane);
+	if (!err)
+		forget_sessions(dataplane);
+	return err;
+}
+
+static int open_object(struct dataplane *dataplane, const void *elf, size_t elf_bytes,
+		       const struct plait_settings *settings)
+{
+	struct bpf_map *rodata;
+
+	dataplane->object = bpf_object__open_mem(elf, elf_bytes, NULL);
+	if (!dataplane->object)
+		return -errno;
+	rodata = bpf_object__find_map_by_name(dataplane->object, ".rodata.settings");
+	return rodata ? bpf_map__set_initial_value(rodata, settings, sizeof(*settings)) : -ENOENT;
+}
+
+int dataplane_open(struct dataplane **out, const void *elf, size_t elf_bytes,
+		   const struct plait_settings *settings, const char *name,
+		   unsigned int max_sessions)
+{
+	struct dataplane *dataplane = calloc(1, sizeof(*dataplane));
+	int err;
+
+	if (!dataplane)
+		return -ENOMEM;
+	libbpf_set_print(log_libbpf);
+	dataplane->workers = settings->workers;
+	err = open_object(dataplane, elf, elf_bytes, settings);
+	if (!err)
+		err = make_pin_dir(dataplane, name);
+	if (!err)
+		err = load(dataplane, max_sessions);
+	if (err) {
+		dataplane_close(dataplane);
+		return err;
+	}
+	*out = dataplane;
+	return 0;
+}
+
+void dataplane_detach(struct dataplane *dataplane)
+{
+	while (dataplane && dataplane->link_count)
+		close(dataplane->link_fd[--dataplane->link_count]);
+}
+
+void dataplane_close(struct dataplane *dataplane)
+{
+	if (!dataplane)
+		return;
+	dataplane_detach(dataplane);
+	if (dataplane->counters)
+		munmap(dataplane->counters, dataplane->counters_bytes);
+	for (unsigned int i = 0; i < dataplane->workers; i++)
+		if (dataplane->ring_fd[i] > 0)
+			close(dataplane->ring_fd[i]);
+	if (dataplane->pin_dir[0]) {
+		unpin_all(dataplane);
+		rmdir(dataplane->pin_dir);
+		rmdir(PIN_ROOT);	/* fails while another instance runs */
+	}
+	bpf_object__close(dataplane->object);
+	free(dataplane);
+}
+
+int dataplane_attach(struct dataplane *dataplane, const char *program, unsigned int ifindex,
+		     enum dataplane_hook hook)
+{
+	struct bpf_program *found = bpf_object__find_program_by_name(dataplane->object, program);
+	int fd;
+
+	if (!found)
+		return -ENOENT;
+	if (dataplane->link_count == MAX_LINKS)
+		return -ENOSPC;
+	fd = bpf_link_create(bpf_program__fd(found), (int)ifindex,
+			     hook == HOOK_INGRESS ? ATTACH_TCX_INGRESS : ATTACH_TCX_EGRESS, NULL);
+	if (fd < 0)
+		return -errno;
+	dataplane->link_fd[dataplane->link_count++] = fd;
+	return 0;
+}
+
+int dataplane_put(struct dataplane *dataplane, const char *map, const void *key, const void *value)
+{
+	int fd = bpf_object__find_map_fd_by_name(dataplane->object, map);
+
+	return bpf_map_update_elem(fd, key, value, BPF_ANY) ? -errno : 0;
+}
+
+void dataplane_clear(struct dataplane *dataplane, const char *map, size_t key_bytes)
+{
+	char key[64];
+
+	if (key_bytes <= sizeof(key))
+		clear(bpf_object__find_map_fd_by_name(dataplane->object, map), key);
+}
+
+int dataplane_session_add(struct dataplane *dataplane, const struct plait_session_key *key,
+			  uint32_t flags, uint64_t now_ns)
+{
+	struct plait_session_value value = {
+		.created_ns = now_ns, .last_seen_ns = now_ns, .flags = flags};
+
+	return bpf_map_update_elem(dataplane->sessions_fd, key, &value, BPF_ANY) ? -errno : 0;
+}
+
+void dataplane_session_remove(struct dataplane *dataplane, const struct plait_session_key *key)
+{
+	bpf_map_delete_elem(dataplane->sessions_fd, key);
+}
+
+int dataplane_session_read(struct dataplane *dataplane, const struct plait_session_key *key,
+			   struct plait_session_value *out)
+{
+	return bpf_map_lookup_elem(dataplane->sessions_fd, key, out) ? -errno : 0;
+}
+
+int dataplane_ring_fd(struct dataplane *dataplane, unsigned int worker)
+{
+	return dataplane->ring_fd[worker];
+}
+
+unsigned long long *dataplane_counters(struct dataplane *dataplane, unsigned int row)
+{
+	return dataplane->counters[row].count;
+}
+
+void dataplane_read_counters(struct dataplane *dataplane, uint64_t out[PLAIT_REASON_COUNT])
+{
+	uint64_t a_cpu[CPUS_MAX];
+	int cpus = libbpf_num_possible_cpus();
+
+	if (cpus < 0 || cpus > CPUS_MAX)
+		cpus = 0;
+	for (__u32 reason = 0; reason < PLAIT_REASON_COUNT; reason++) {
+		out[reason] = 0;
+		if (!bpf_map_lookup_elem(dataplane->packet_counters_fd, &reason, a_cpu))
+			for (int cpu = 0; cpu < cpus; cpu++)
+				out[reason] += a_cpu[cpu];
+		for (unsigned int row = 0; row <= PLAIT_MAX_WORKERS; row++)
+			out[reason] += dataplane->counters[row].count[reason];
+	}
+}

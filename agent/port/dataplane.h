@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The BPF side as the agent sees it: load, pin and attach an object's programs,
+ * and the maps every role has. Maps are pinned below /sys/fs/bpf/plait/NAME and
+ * outlive a killed agent; programs are not, because a program that holds SYNs
+ * for an agent that is gone would only lose them.
+ */
+#ifndef PLAIT_PORT_DATAPLANE_H
+#define PLAIT_PORT_DATAPLANE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "plait_maps.h"
+#include "plait_reasons.h"
+
+struct dataplane;
+
+enum dataplane_hook { HOOK_INGRESS, HOOK_EGRESS };
+
+/*
+ * Load a BPF object from its ELF image, with settings as the programs will see them.
+ * Maps pinned by an earlier run of this name are taken up if they fit, else
+ * replaced; sessions found in them are dropped, for their sockets are gone.
+ * 0 or negative errno.
+ */
+int dataplane_open(struct dataplane **out, const void *elf, size_t elf_bytes,
+		   const struct plait_settings *settings, const char *name,
+		   unsigned int max_sessions);
+
+/* Detach, unpin and free everything; NULL is fine. */
+void dataplane_close(struct dataplane *dataplane);
+
+/* Attach a program by tcx until the dataplane is closed. 0 or negative errno. */
+int dataplane_attach(struct dataplane *dataplane, const char *program, unsigned int ifindex,
+		     enum dataplane_hook hook);
+
+/* Detach every program; packets pass as if plait were not there. NULL is fine. */
+void dataplane_detach(struct dataplane *dataplane);
+
+/* Put into a map of the object by its name. 0 or negative errno. */
+int dataplane_put(struct dataplane *dataplane, const char *map, const void *key,
+		  const void *value);
+/* Empty a hash map whose keys have key_bytes. */
+void dataplane_clear(struct dataplane *dataplane, const char *map, size_t key_bytes);
+
+/* Sessions; thread-safe. 0 or negative errno (-ENOENT, -E2BIG when full). */
+int dataplane_session_add(struct dataplane *dataplane, const struct plait_session_key *key,
+			  uint32_t flags, uint64_t now_ns);
+void dataplane_session_remove(struct dataplane *dataplane, const struct plait_session_key *key);
+int dataplane_session_read(struct dataplane *dataplane, const struct plait_session_key *key,
+			   struct plait_session_value *out);
+
+/* Worker's ring buffer of held SYNs, borrowed. */
+int dataplane_ring_fd(struct dataplane *dataplane, unsigned int worker);
+
+/* Row of the agent's counters, shared memory; row `workers` is the main thread's. */
+unsigned long long *dataplane_counters(struct dataplane *dataplane, unsigned int row);
+
+/* What programs and agent counted, added up. */
+void dataplane_read_counters(struct dataplane *dataplane, uint64_t out[PLAIT_REASON_COUNT]);
+
+#endif

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "mptcp.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <linux/mptcp.h>
+#include <linux/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/addr_text.h"
+
+#ifndef SOL_MPTCP
+#define SOL_MPTCP 284
+#endif
+
+/* struct mptcp_full_info of Linux 6.5, which Debian 12's headers lack. */
+enum { SOCKOPT_FULL_INFO = 4, SUBFLOWS_MAX = 9 };
+
+struct full_subflow {
+	uint32_t id;
+	struct mptcp_subflow_addrs addrs;
+};
+
+struct full_info {
+	uint32_t size_tcpinfo_kernel, size_tcpinfo_user;
+	uint32_t size_sfinfo_kernel, size_sfinfo_user;
+	uint32_t num_subflows;
+	uint32_t size_arrays_user;
+	uint64_t __attribute__((aligned(8))) subflow_info;
+	uint64_t __attribute__((aligned(8))) tcp_info;
+	struct mptcp_info mptcp_info;
+};
+
+uint32_t mptcp_token(int fd)
+{
+	struct mptcp_info info = {};
+	socklen_t len = sizeof(info);
+
+	if (getsockopt(fd, SOL_MPTCP, MPTCP_INFO, &info, &len))
+		return 0;
+	return info.mptcpi_token;
+}
+
+static void fill(struct mptcp_subflow *out, const struct full_subflow *subflow,
+		 const struct tcp_info *tcp)
+{
+	memset(out, 0, sizeof(*out));
+	addr_from_sockaddr((const void *)&subflow->addrs.ss_local, &out->local);
+	addr_from_sockaddr((const void *)&subflow->addrs.ss_remote, &out->remote);
+	out->rtt_us = tcp->tcpi_rtt;
+	out->sent_bytes = tcp->tcpi_bytes_acked;
+	out->received_bytes = tcp->tcpi_bytes_received;
+	out->retransmits = tcp->tcpi_total_retrans;
+}
+
+int mptcp_subflows(int fd, struct mptcp_subflow *out, unsigned int max)
+{
+	struct full_subflow subflows[SUBFLOWS_MAX] = {};
+	struct tcp_info tcp[SUBFLOWS_MAX] = {};
+	struct full_info info = {
+		.size_tcpinfo_user = sizeof(tcp[0]),
+		.size_sfinfo_user = sizeof(subflows[0]),
+		.size_arrays_user = SUBFLOWS_MAX,
+		.subflow_info = (uintptr_t)subflows,
+		.tcp_info = (uintptr_t)tcp,
+	};
+	socklen_t len = sizeof(info);
+	unsigned int count;
+
+	if (getsockopt(fd, SOL_MPTCP, SOCKOPT_FULL_INFO, &info, &len))
+		return -errno;
+	count = info.num_subflows < SUBFLOWS_MAX ? info.num_subflows : SUBFLOWS_MAX;
+	if (count > max)
+		count = max;
+	for (unsigned int i = 0; i < count; i++)
+		fill(&out[i], &subflows[i], &tcp[i]);
+	return (int)count;
+}
+
+void mptcp_fastclose(int fd)
+{
+	struct sockaddr unspecified = {.sa_family = AF_UNSPEC};
+
+	connect(fd, &unspecified, sizeof(unspecified));	/* works on every version */
+	close(fd);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* What is particular to an MPTCP socket: state, subflows, ending (RFC 8684). */
+#ifndef PLAIT_PORT_MPTCP_H
+#define PLAIT_PORT_MPTCP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "plait_addr.h"
+
+struct mptcp_subflow {
+	struct plait_addr local, remote;
+	uint32_t rtt_us;
+	uint64_t sent_bytes;		/* acknowledged by the peer */
+	uint64_t received_bytes;
+	uint32_t retransmits;
+	bool backup;
+};
+
+/* Token of the connection, or 0 if it fell back to plain TCP. */
+uint32_t mptcp_token(int fd);
+
+/*
+ * Fill at most max subflows; returns their number, or negative errno
+ * (-EOPNOTSUPP after a fallback).
+ */
+int mptcp_subflows(int fd, struct mptcp_subflow *out, unsigned int max);
+
+/* End the connection by MP_FASTCLOSE (RFC 8684 §3.5) and close fd. */
+void mptcp_fastclose(int fd);
+
+#endif

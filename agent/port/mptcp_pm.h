@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* The userspace path manager: generic netlink family "mptcp_pm". One a thread. */
+#ifndef PLAIT_PORT_MPTCP_PM_H
+#define PLAIT_PORT_MPTCP_PM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "plait_addr.h"
+
+struct mnl_socket;
+
+struct mptcp_pm {
+	struct mnl_socket *socket;
+	uint16_t family_id;
+	uint32_t sequence;
+};
+
+/* 0 or negative errno. */
+int mptcp_pm_open(struct mptcp_pm *pm);
+void mptcp_pm_close(struct mptcp_pm *pm);
+
+/*
+ * Ask for one more subflow of the connection with token, from local (port 0) with
+ * address id local_id (1 to 255) to remote. Returns once its SYN is sent, not
+ * when it is answered. 0 or negative errno.
+ */
+int mptcp_pm_create_subflow(struct mptcp_pm *pm, uint32_t token, const struct plait_addr *local,
+			    uint8_t local_id, const struct plait_addr *remote, bool backup);
+
+/*
+ * Limits of the in-kernel path manager: how many subflows it accepts and how many
+ * announced addresses (0 to 8). 0 or negative errno.
+ */
+int mptcp_pm_set_limits(struct mptcp_pm *pm, unsigned int subflows, unsigned int addresses);
+int mptcp_pm_get_limits(struct mptcp_pm *pm, unsigned int *subflows, unsigned int *addresses);
+
+#endif

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "sockets.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/addr_text.h"
+
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262
+#endif
+#ifndef TCP_FASTOPEN_NO_COOKIE
+#define TCP_FASTOPEN_NO_COOKIE 34
+#endif
+
+enum { LISTEN_BACKLOG = 4096, FASTOPEN_QUEUE = 4096 };
+
+static int set(int fd, int level, int option, int value)
+{
+	return setsockopt(fd, level, option, &value, sizeof(value)) ? -errno : 0;
+}
+
+static int new_socket(int family, int protocol)
+{
+	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static int close_with(int fd, int err)
+{
+	close(fd);
+	return err;
+}
+
+static int set_transparent(int fd, int family)
+{
+	if (family == AF_INET)
+		return set(fd, IPPROTO_IP, IP_TRANSPARENT, 1);
+	return set(fd, IPPROTO_IPV6, IPV6_TRANSPARENT, 1);
+}
+
+static int bind_to(int fd, const struct plait_addr *addr)
+{
+	struct sockaddr_storage address;
+	socklen_t len = addr_to_sockaddr(addr, &address);
+
+	return bind(fd, (struct sockaddr *)&address, len) ? -errno : 0;
+}
+
+static int bind_and_listen(int fd, const struct plait_addr *addr)
+{
+	int err = set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+
+	if (!err && addr->family == AF_INET6)
+		err = set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+	if (!err)
+		err = bind_to(fd, addr);
+	if (!err && listen(fd, LISTEN_BACKLOG))
+		err = -errno;
+	return err;
+}
+
+int tcp_listen_transparent(const struct plait_addr *addr)
+{
+	int err, fd = new_socket(addr->family, IPPROTO_TCP);
+
+	if (fd < 0)
+		return fd;
+	err = set_transparent(fd, addr->family);
+	if (!err)	/* what it accepts inherits this: a relay must not wait for more */
+		err = set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	if (!err)
+		err = bind_and_listen(fd, addr);
+	return err ? close_with(fd, err) : fd;
+}
+
+static int start_connect(int fd, const struct plait_addr *to)
+{
+	struct sockaddr_storage address;
+	socklen_t len = addr_to_sockaddr(to, &address);
+
+	if (connect(fd, (struct sockaddr *)&address, len) && errno != EINPROGRESS)
+		return -errno;
+	return 0;
+}
+
+int tcp_dial(const struct plait_addr *from, const struct plait_addr *to)
+{
+	int err, fd = new_socket(to->family, IPPROTO_TCP);
+
+	if (fd < 0)
+		return fd;
+	err = set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	if (!err && from) {
+		err = set_transparent(fd, from->family);
+		if (!err)
+			err = set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+		if (!err)
+			err = bind_to(fd, from);
+	}
+	if (!err)
+		err = start_connect(fd, to);
+	return err ? close_with(fd, err) : fd;
+}
+
+int mptcp_listen(const struct plait_addr *addr, uint32_t mark, bool shared)
+{
+	int err, fd = new_socket(addr->family, IPPROTO_MPTCP);
+
+	if (fd < 0)
+		return fd;
+	err = set(fd, SOL_SOCKET, SO_MARK, (int)mark);
+	if (!err && shared)
+		err = set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+	if (!err)
+		err = set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	if (!err)
+		err = set(fd, IPPROTO_TCP, TCP_FASTOPEN, FASTOPEN_QUEUE);
+	if (!err)
+		err = set(fd, IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE, 1);
+	if (!err)
+		err = bind_and_listen(fd, addr);
+	return err ? close_with(fd, err) : fd;
+}
+
+static int prepare_leg(int fd, const struct plait_addr *from, uint32_t mark)
+{
+	int err = set(fd, SOL_SOCKET, SO_MARK, (int)mark);
+
+	if (!err)
+		err = set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	if (!err)
+		err = set(fd, IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE, 1);
+	if (!err)
+		err = set(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+	return err ? err : bind_to(fd, from);
+}
+
+int mptcp_dial(const struct plait_addr *from, const struct plait_addr *to, uint32_t mark,
+	       const uint8_t *payload, size_t len)
+{
+	struct sockaddr_storage address;
+	socklen_t address_len = addr_to_sockaddr(to, &address);
+	int err, fd = new_socket(to->family, IPPROTO_MPTCP);
+	ssize_t sent;
+
+	if (fd < 0)
+		return fd;
+	err = prepare_leg(fd, from, mark);
+	if (err)
+		return close_with(fd, err);
+	sent = sendto(fd, payload, len, MSG_FASTOPEN | MSG_NOSIGNAL, (struct sockaddr *)&address,
+		      address_len);
+	if (sent != (ssize_t)len)
+		return close_with(fd, sent < 0 ? -errno : -EMSGSIZE);
+	return fd;
+}
+
+int socket_accept(int listener, struct plait_addr *peer, struct plait_addr *local)
+{
+	struct sockaddr_storage address;
+	socklen_t len = sizeof(address);
+	int err, fd;
+
+	fd = accept4(listener, (struct sockaddr *)&address, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	addr_from_sockaddr(&address, peer);
+	err = socket_local(fd, local);
+	return err ? close_with(fd, err) : fd;
+}
+
+int socket_local(int fd, struct plait_addr *out)
+{
+	struct sockaddr_storage address;
+	socklen_t len = sizeof(address);
+
+	if (getsockname(fd, (struct sockaddr *)&address, &len))
+		return -errno;
+	return addr_from_sockaddr(&address, out) ? 0 : -EAFNOSUPPORT;
+}
+
+int socket_error(int fd)
+{
+	socklen_t len = sizeof(int);
+	int err = 0;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len))
+		return -errno;
+	return -err;
+}
+
+void tcp_reset(int fd)
+{
+	struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+	close(fd);
+}

@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/*
+ * The concentrator: accepts MPTCP legs on its customer-facing addresses and dials
+ * the destinations their PM options name (plain-mode-08 §4.4.1 (3)). Nothing is
+ * sent to the internet side for a preamble that is not whole and allowed.
+ *
+ * It listens twice: each worker's private listener gets the SYNs that were held
+ * and let go; the shared ones get what needs no holding, which is MP_JOIN, and
+ * SYNs whose payload was stripped on the way.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "codec/syn_payload.h"
+#include "instance.h"
+#include "port/mptcp_pm.h"
+#include "port/sockets.h"
+#include "role.h"
+
+/* after plait_maps.h, whose types it uses */
+#include "concentrator.skel.h"
+
+enum { SUBFLOWS_MAX = 8 };	/* further ones per connection; the kernel's limit */
+
+struct concentrator {
+	struct instance instance;
+	struct role_ops ops;
+	struct mptcp_pm pm;
+	bool limits_changed;
+	bool draining;			/* set by the main thread, read by workers */
+	unsigned int subflows_before, addresses_before;
+};
+
+/* The engine's questions */
+
+static bool is_allowed(const struct config *config, const struct plait_addr *source)
+{
+	for (unsigned int i = 0; i < config->allow_count; i++)
+		if (addr_in_prefix(source, &config->allow[i]))
+			return true;
+	return !config->allow_count;
+}
+
+static bool may_reach(struct concentrator *concentrator, const struct plait_addr *addr,
+		      enum plait_reason *why)
+{
+	if (pm_addr_forbidden(addr))
+		*why = PLAIT_PM_FORBIDDEN;
+	else if (instance_owns(&concentrator->instance, addr))
+		*why = PLAIT_PM_OWN_ADDRESS;
+	else
+		return true;
+	return false;
+}
+
+static bool take_destination(struct concentrator *concentrator, struct session *session,
+			     const struct preamble *preamble, enum plait_reason *why)
+{
+	struct plait_addr destination = preamble->destination;
+
+	if (!may_reach(concentrator, &destination, why))
+		return false;
+	if (!preamble->has_destination_port)
+		destination.port = session->local.port;	/* §4.4.1: it was left as it was */
+	*why = PLAIT_PM_MALFORMED;
+	session->key.remote = destination;
+	return destination.port != 0;
+}
+
+/* §6: the host's own address, where both sides are configured to keep it. */
+static bool take_source(struct concentrator *concentrator, struct session *session,
+			const struct preamble *preamble, enum plait_reason *why)
+{
+	const struct config *config = concentrator->instance.config;
+	bool preserve = preamble->source.family == AF_INET ? config->preserve_source_v4 :
+							     config->preserve_source_v6;
+
+	if (!preamble->has_source || !preserve)
+		return true;
+	if (!may_reach(concentrator, &preamble->source, why))
+		return false;
+	session->key.inside = preamble->source;
+	session->transparent = true;
+	return true;
+}
+
+static enum judged judge_preamble(void *role, struct session *session,
+				  const struct preamble *preamble, enum plait_reason *why)
+{
+	struct concentrator *concentrator = role;
+
+	*why = PLAIT_SOURCE_NOT_ALLOWED;
+	if (!is_allowed(concentrator->instance.config, &session->peer))
+		return JUDGED_REFUSE;
+	*why = PLAIT_DRAINING;
+	if (__atomic_load_n(&concentrator->draining, __ATOMIC_RELAXED))
+		return JUDGED_REFUSE;
+	*why = PLAIT_PM_MALFORMED;
+	if (!preamble->has_destination)
+		return JUDGED_REFUSE;
+	*why = PLAIT_PM_PROTOCOL;
+	if (preamble->protocol != IPPROTO_TCP)
+		return JUDGED_REFUSE;
+	if (!take_destination(concentrator, session, preamble, why) ||
+	    !take_source(concentrator, session, preamble, why))
+		return JUDGED_REFUSE;
+	return JUDGED_DIAL;
+}
+
+static enum judged judge_syn(void *role, struct session *session, const struct held_syn *held,
+			     enum plait_reason *why)
+{
+	struct concentrator *concentrator = role;
+	struct preamble preamble;
+	int len;
+
+	*why = PLAIT_SOURCE_NOT_ALLOWED;
+	if (!is_allowed(concentrator->instance.config, &held->syn.source))
+		return JUDGED_REFUSE;
+	*why = PLAIT_PLAIN_TCP_REFUSED;
+	if (!held->syn.mp_capable)
+		return JUDGED_REFUSE;
+	len = preamble_read(held->frame + held->syn.payload_offset, held->syn.payload_len,
+			    &preamble);
+	if (len == -EAGAIN)
+		return JUDGED_LATER;
+	*why = PLAIT_PM_MALFORMED;
+	return len < 0 ? JUDGED_REFUSE : judge_preamble(role, session, &preamble, why);
+}
+
+static int dial(void *role, struct session *session, const uint8_t *early, size_t early_len)
+{
+	return tcp_dial(session->transparent ? &session->key.inside : NULL, &session->key.remote);
+}
+
+static const char *link_of(void *role, const struct plait_addr *local)
+{
+	return "";
+}
+
+/* Setting up */
+
+static int listen_for_held(struct instance *instance, const struct plait_addr *addr)
+{
+	return mptcp_listen(addr, instance->mark_base + PLAIT_MARK_LEG, false);
+}
+
+static int listen_on(struct concentrator *concentrator, const struct plait_addr *addr)
+{
+	struct instance *instance = &concentrator->instance;
+	int err = 0;
+
+	for (unsigned int worker = 0; !err && worker < instance->worker_count; worker++) {
+		int fd = mptcp_listen(addr, instance->mark_base + PLAIT_MARK_LEG, true);
+
+		err = fd < 0 ? fd : instance_add_listener(instance, worker, fd);
+	}
+	if (err)
+		log_error("listening on %s: %s", addr_text(addr).text, strerror(-err));
+	return err;
+}
+
+static struct plait_addr customer_address(const struct config *config, unsigned int i)
+{
+	struct plait_addr addr = config->customer_addresses[i];
+
+	addr.port = htons(config->customer_port);
+	return addr;
+}
+
+static int listen_for_customers(struct concentrator *concentrator)
+{
+	const struct config *config = concentrator->instance.config;
+	int err = instance_add_private_listeners(&concentrator->instance, listen_for_held);
+
+	for (unsigned int i = 0; !err && i < config->customer_address_count; i++) {
+		struct plait_addr addr = customer_address(config, i);
+
+		err = listen_on(concentrator, &addr);
+	}
+	return err;
+}
+
+/* Joins are the CPE's to ask for; the in-kernel path manager answers them. */
+static int accept_joins(struct concentrator *concentrator)
+{
+	int err = mptcp_pm_open(&concentrator->pm);
+
+	if (!err)
+		err = mptcp_pm_get_limits(&concentrator->pm, &concentrator->subflows_before,
+					  &concentrator->addresses_before);
+	if (!err)
+		err = mptcp_pm_set_limits(&concentrator->pm, SUBFLOWS_MAX,
+					  concentrator->addresses_before);
+	concentrator->limits_changed = !err;
+	if (err)
+		log_error("MPTCP path manager's limits: %s", strerror(-err));
+	return err;
+}
+
+static int publish_addresses(struct concentrator *concentrator)
+{
+	const struct config *config = concentrator->instance.config;
+	uint8_t one = 1;
+	int err = 0;
+
+	for (unsigned int i = 0; !err && i < config->customer_address_count; i++) {
+		struct plait_addr addr = customer_address(config, i);
+
+		err = dataplane_put(concentrator->instance.dataplane, "customer_addresses", &addr,
+				    &one);
+	}
+	return err;
+}
+
+static int attach(struct concentrator *concentrator)
+{
+	const struct config *config = concentrator->instance.config;
+	struct instance *instance = &concentrator->instance;
+	int err = 0;
+
+	for (unsigned int i = 0; !err && i < config->internet.count; i++) {
+		const char *name = config->internet.name[i];
+
+		err = instance_attach(instance, "internet_egress", name, HOOK_EGRESS);
+		if (!err)
+			err = instance_attach(instance, "internet_ingress", name, HOOK_INGRESS);
+	}
+	for (unsigned int i = 0; !err && i < config->customer.count; i++) {
+		const char *name = config->customer.name[i];
+
+		err = instance_attach_twin(instance, name);
+		if (!err)
+			err = instance_attach(instance, "customer_ingress", name, HOOK_INGRESS);
+	}
+	return err;
+}
+
+static void warn_of_what_is_missing(const struct config *config)
+{
+	if (config->udp != UDP_OFF)
+		log_notice("UDP is not accepted in this version");
+	if (config->pool_count)
+		log_warning("internet.pools is not used in this version: connections leave from "
+			    "the interface's own address");
+}
+
+static int open_concentrator(struct role *role, struct config *config, struct loop *loop)
+{
+	struct concentrator *concentrator = calloc(1, sizeof(*concentrator));
+	size_t elf_bytes;
+	const void *elf = plait_concentrator__elf_bytes(&elf_bytes);
+	int err;
+
+	if (!concentrator)
+		return -ENOMEM;
+	role->own = concentrator;
+	role->instance = &concentrator->instance;
+	concentrator->ops = (struct role_ops){.role = concentrator,
+					      .accepts = SIDE_LEG,
+					      .judge_syn = judge_syn,
+					      .judge_preamble = judge_preamble,
+					      .dial = dial,
+					      .link_of = link_of};
+	concentrator->instance.settings.hold = config->handshake == HANDSHAKE_FAITHFUL;
+	warn_of_what_is_missing(config);
+	err = instance_prepare(&concentrator->instance, config);
+	if (!err)
+		err = accept_joins(concentrator);
+	if (!err)
+		err = listen_for_customers(concentrator);
+	if (!err)
+		err = instance_load(&concentrator->instance, elf, elf_bytes);
+	if (!err)
+		err = publish_addresses(concentrator);
+	if (!err)
+		err = instance_start(&concentrator->instance, &concentrator->ops, loop);
+	return err ? err : attach(concentrator);
+}
+
+static void close_concentrator(struct role *role)
+{
+	struct concentrator *concentrator = role->own;
+
+	if (!concentrator)
+		return;
+	instance_close(&concentrator->instance);
+	if (concentrator->limits_changed)
+		mptcp_pm_set_limits(&concentrator->pm, concentrator->subflows_before,
+				    concentrator->addresses_before);
+	mptcp_pm_close(&concentrator->pm);
+	free(concentrator);
+	role->own = NULL;
+}
+
+static void drain(struct role *role)
+{
+	struct concentrator *concentrator = role->own;
+
+	__atomic_store_n(&concentrator->draining, true, __ATOMIC_RELAXED);
+}
+
+static void report_interfaces(struct role *role, const struct config_interfaces *interfaces,
+			      const char *use, struct link_report *out, size_t max, size_t *count)
+{
+	for (unsigned int i = 0; i < interfaces->count && *count < max; i++) {
+		role_report_interface(role, interfaces->name[i], &out[*count]);
+		out[(*count)++].use = use;
+	}
+}
+
+static size_t links(struct role *role, struct link_report *out, size_t max)
+{
+	const struct config *config = role->instance->config;
+	size_t count = 0;
+
+	report_interfaces(role, &config->customer, "customer", out, max, &count);
+	report_interfaces(role, &config->internet, "internet", out, max, &count);
+	return count;
+}
+
+const struct role role_concentrator = {.open = open_concentrator,
+				       .close = close_concentrator,
+				       .drain = drain,
+				       .links = links};

@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "instance.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/addr_text.h"
+#include "base/clock.h"
+#include "base/container.h"
+#include "base/log.h"
+#include "port/kernel.h"
+#include "port/sockets.h"
+#include "port/tap.h"
+
+enum {
+	FILES_A_SESSION = 2,
+	FILES_A_WORKER = 40 + 2 * PIPES_MAX,
+	FILES_OF_MAIN = 128,
+};
+
+/*
+ * Marks and tables of an instance follow from its name, so that two instances on
+ * one machine keep apart and a restarted one finds what a killed one has left.
+ */
+static uint32_t mark_base_of(const char *name)
+{
+	uint32_t hash = 2166136261u;	/* FNV-1a */
+
+	for (; *name; name++)
+		hash = (hash ^ (unsigned char)*name) * 16777619u;
+	return 0x706c0000 | (((hash ^ hash >> 16) << 4) & 0xfff0);
+}
+
+static int failed(int err, const char *what)
+{
+	if (err)
+		log_error("%s: %s", what, strerror(-err));
+	return err;
+}
+
+/* Fewer files than configured sessions would need: say so now, not under load. */
+static void cut_limits(struct instance *instance)
+{
+	unsigned long files = kernel_raise_file_limit();
+	unsigned long reserved = FILES_OF_MAIN + (unsigned long)FILES_A_WORKER *
+							 instance->worker_count;
+	unsigned long possible = files > reserved ? (files - reserved) / FILES_A_SESSION : 1;
+
+	if (possible >= instance->config->max_sessions)
+		return;
+	log_notice("limits.sessions cut from %u to %lu: %lu file descriptors may be open",
+		   instance->config->max_sessions, possible, files);
+	instance->config->max_sessions = (unsigned int)possible;
+}
+
+static int change_sysctls(struct instance *instance)
+{
+	char value[SYSCTL_VALUE_BYTES], path[128];
+	int err;
+
+	mkdir("/run/plait", 0755);
+	snprintf(path, sizeof(path), "/run/plait/%s.sysctl", instance->config->name);
+	sysctl_saved_open(&instance->sysctls, path);
+	err = sysctl_read("net/ipv4/tcp_fastopen", value);
+	if (err)
+		return err;
+	/* client and server; cookies are waived socket by socket */
+	snprintf(value, sizeof(value), "%lu", strtoul(value, NULL, 0) | 3);
+	return sysctl_change(&instance->sysctls, "net/ipv4/tcp_fastopen", value);
+}
+
+static int prepare_steering(struct instance *instance)
+{
+	static const uint8_t families[] = {AF_INET, AF_INET6};
+	uint32_t base = instance->mark_base;
+	int err;
+
+	err = routes_remove(&instance->routes, base, base + 15);	/* of a killed run */
+	for (unsigned int i = 0; !err && i < 2; i++) {
+		err = routes_add_local(&instance->routes, families[i], base);
+		if (!err)
+			err = routes_add_mark_rule(&instance->routes, families[i],
+						   base + PLAIT_MARK_STEER, base,
+						   RULE_PRIORITY_STEER);
+	}
+	return err;
+}
+
+static int prepare_tap(struct instance *instance)
+{
+	int fds[PLAIT_MAX_WORKERS];
+	int err;
+
+	snprintf(instance->tap, sizeof(instance->tap), "plait-%03x",
+		 instance->mark_base >> 4 & 0xfff);
+	err = tap_open(instance->tap, fds, instance->worker_count);
+	for (unsigned int i = 0; i < instance->worker_count; i++)
+		instance->start[i].tap_fd = err ? -1 : fds[i];
+	return err;
+}
+
+static void on_address(void *context, unsigned int ifindex, const struct plait_addr *addr,
+		       uint8_t prefix_bits, bool broadcast)
+{
+	struct own_addresses *own = context;
+
+	if (own->count == INSTANCE_MAX_ADDRESSES)
+		return;
+	own->entry[own->count].addr = *addr;
+	own->entry[own->count].ifindex = ifindex;
+	own->entry[own->count].broadcast = broadcast;
+	own->count++;
+}
+
+static int read_addresses(struct instance *instance)
+{
+	struct own_addresses *own = &instance->own;
+	int err;
+
+	pthread_rwlock_wrlock(&own->lock);
+	own->count = 0;
+	err = routes_addresses(&instance->routes, on_address, own);
+	pthread_rwlock_unlock(&own->lock);
+	return err;
+}
+
+int instance_prepare(struct instance *instance, struct config *config)
+{
+	int err;
+
+	instance->config = config;
+	instance->started_ns = clock_now_ns();
+	instance->mark_base = mark_base_of(config->name);
+	instance->worker_count = engine_worker_count(config);
+	instance->address_watch_fd = -1;
+	for (unsigned int i = 0; i < instance->worker_count; i++)
+		instance->start[i].tap_fd = -1;
+	pthread_rwlock_init(&instance->own.lock, NULL);
+	cut_limits(instance);
+	err = failed(routes_open(&instance->routes), "rtnetlink");
+	if (!err)
+		err = failed(change_sysctls(instance), "sysctls");
+	if (!err)
+		err = failed(prepare_steering(instance), "rules and routes for steering");
+	if (!err)
+		err = failed(prepare_tap(instance), "TAP device");
+	if (!err)
+		err = failed(read_addresses(instance), "addresses");
+	instance->settings.mark_base = instance->mark_base;
+	instance->settings.workers = instance->worker_count;
+	return err;
+}
+
+int instance_add_listener(struct instance *instance, unsigned int worker, int fd)
+{
+	struct worker_start *start = &instance->start[worker];
+
+	if (start->listener_count == WORKER_LISTENERS_MAX) {
+		close(fd);
+		return -ENOSPC;
+	}
+	start->listeners[start->listener_count++] = fd;
+	return 0;
+}
+
+static int add_private_listener(struct instance *instance, unsigned int worker,
+				const struct plait_addr *loopback,
+				int (*listen)(struct instance *, const struct plait_addr *))
+{
+	struct plait_addr bound;
+	int err, fd = listen(instance, loopback);
+
+	if (fd < 0)
+		return fd;
+	err = socket_local(fd, &bound);
+	if (err) {
+		close(fd);
+		return err;
+	}
+	if (loopback->family == AF_INET)
+		instance->settings.listener_v4[worker] = bound.port;
+	else
+		instance->settings.listener_v6[worker] = bound.port;
+	return instance_add_listener(instance, worker, fd);
+}
+
+int instance_add_private_listeners(struct instance *instance,
+				   int (*listen)(struct instance *instance,
+						 const struct plait_addr *addr))
+{
+	static const struct plait_addr loopback_v4 = {.ip = {127, 0, 0, 1}, .family = AF_INET};
+	static const struct plait_addr loopback_v6 = {.ip = {[15] = 1}, .family = AF_INET6};
+	int err = 0;
+
+	for (unsigned int i = 0; !err && i < instance->worker_count; i++) {
+		err = add_private_listener(instance, i, &loopback_v4, listen);
+		if (!err)
+			err = add_private_listener(instance, i, &loopback_v6, listen);
+	}
+	return failed(err, "listening on loopback addresses");
+}
+
+/* The kernel knows best which of the map's addresses are still there: all anew. */
+static void publish_addresses(struct instance *instance)
+{
+	struct own_addresses *own = &instance->own;
+	uint8_t one = 1;
+
+	dataplane_clear(instance->dataplane, "local_addresses", sizeof(struct plait_addr));
+	pthread_rwlock_rdlock(&own->lock);
+	for (unsigned int i = 0; i < own->count; i++)
+		dataplane_put(instance->dataplane, "local_addresses", &own->entry[i].addr, &one);
+	pthread_rwlock_unlock(&own->lock);
+}
+
+int instance_load(struct instance *instance, const void *elf, size_t elf_bytes)
+{
+	int err = dataplane_open(&instance->dataplane, elf, elf_bytes, &instance->settings,
+				 instance->config->name, instance->config->max_sessions);
+
+	if (!err)
+		publish_addresses(instance);
+	return failed(err, "loading BPF programs");
+}
+
+int instance_attach(struct instance *instance, const char *program, const char *interface,
+		    enum dataplane_hook hook)
+{
+	unsigned int ifindex = if_nametoindex(interface);
+	int err = ifindex ? dataplane_attach(instance->dataplane, program, ifindex, hook) :
+			    -ENODEV;
+
+	if (err)
+		log_error("attaching %s to %s: %s", program, interface, strerror(-err));
+	return err;
+}
+
+int instance_attach_twin(struct instance *instance, const char *interface)
+{
+	struct interface found = {};
+
+	routes_interface(&instance->routes, interface, &found);
+	return instance_attach(instance, found.ethernet ? "leg_egress_ether" : "leg_egress_raw",
+			       interface, HOOK_EGRESS);
+}
+
+static void addresses_changed(struct loop_watch *watch, uint32_t events)
+{
+	struct instance *instance = container_of(watch, struct instance, address_watch);
+
+	routes_watch_drain(instance->address_watch_fd);
+	if (failed(read_addresses(instance), "addresses"))
+		return;
+	publish_addresses(instance);
+	if (instance->on_addresses)
+		instance->on_addresses(instance);
+}
+
+static int follow_addresses(struct instance *instance, struct loop *loop)
+{
+	instance->address_watch.ready = addresses_changed;
+	instance->address_watch_fd = routes_watch_open();
+	if (instance->address_watch_fd < 0)
+		return instance->address_watch_fd;
+	return loop_add(loop, instance->address_watch_fd, EPOLLIN, &instance->address_watch);
+}
+
+int instance_start(struct instance *instance, const struct role_ops *ops, struct loop *loop)
+{
+	int err = failed(follow_addresses(instance, loop), "watching addresses");
+
+	if (!err)
+		err = instance_attach(instance, "let_go", instance->tap, HOOK_INGRESS);
+	if (err)
+		return err;
+	instance->starts_taken = true;
+	err = failed(engine_start(&instance->engine, instance->config, ops, instance->dataplane,
+				  instance->start),
+		     "starting workers");
+	instance->engine_runs = !err;
+	return err;
+}
+
+static void close_starts(struct instance *instance)
+{
+	for (unsigned int i = 0; i < instance->worker_count; i++) {
+		struct worker_start *start = &instance->start[i];
+
+		for (unsigned int l = 0; l < start->listener_count; l++)
+			close(start->listeners[l]);
+		if (start->tap_fd >= 0)
+			close(start->tap_fd);
+	}
+}
+
+void instance_close(struct instance *instance)
+{
+	dataplane_detach(instance->dataplane);	/* no more SYNs for an engine that ends */
+	if (instance->engine_runs)
+		engine_stop(&instance->engine);
+	else if (!instance->starts_taken)
+		close_starts(instance);
+	dataplane_close(instance->dataplane);
+	if (instance->address_watch_fd >= 0)
+		close(instance->address_watch_fd);
+	if (instance->routes.socket) {
+		routes_remove(&instance->routes, instance->mark_base, instance->mark_base + 15);
+		routes_close(&instance->routes);
+	}
+	sysctl_restore(&instance->sysctls);
+	pthread_rwlock_destroy(&instance->own.lock);
+}
+
+bool instance_owns(struct instance *instance, const struct plait_addr *addr)
+{
+	struct own_addresses *own = &instance->own;
+	bool found = false;
+
+	pthread_rwlock_rdlock(&own->lock);
+	for (unsigned int i = 0; i < own->count && !found; i++)
+		found = !own->entry[i].broadcast && addr_same_ip(&own->entry[i].addr, addr);
+	pthread_rwlock_unlock(&own->lock);
+	return found;
+}

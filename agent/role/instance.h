@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * What both roles share of a running plaitd: the kernel's state it borrows (marks,
+ * rules, routes, sysctls, a TAP device), the BPF side and the engine, set up in
+ * this order and taken back in the opposite one.
+ */
+#ifndef PLAIT_ROLE_INSTANCE_H
+#define PLAIT_ROLE_INSTANCE_H
+
+#include <pthread.h>
+
+#include "config/config.h"
+#include "engine/engine.h"
+#include "port/dataplane.h"
+#include "port/loop.h"
+#include "port/routes.h"
+#include "port/sysctl.h"
+
+enum {
+	INSTANCE_MAX_ADDRESSES = 256,
+	RULE_PRIORITY_STEER = 20000,
+	RULE_PRIORITY_LINK = 20001,
+};
+
+/* Addresses of this machine, kept up to date from netlink; read by all threads. */
+struct own_addresses {
+	pthread_rwlock_t lock;
+	unsigned int count;
+	struct {
+		struct plait_addr addr;
+		unsigned int ifindex;
+		bool broadcast;
+	} entry[INSTANCE_MAX_ADDRESSES];
+};
+
+struct instance {
+	struct config *config;		/* owned; limits are cut to what is possible */
+	uint32_t mark_base;		/* of marks and routing tables, sixteen each */
+	char tap[IF_NAMESIZE];
+	struct routes routes;
+	struct sysctl_saved sysctls;
+	struct own_addresses own;
+	struct loop_watch address_watch;
+	int address_watch_fd;
+	void (*on_addresses)(struct instance *instance);	/* role's; after own changed */
+	unsigned int worker_count;
+	struct worker_start start[PLAIT_MAX_WORKERS];
+	struct plait_settings settings;
+	struct dataplane *dataplane;
+	struct engine engine;
+	bool engine_runs, starts_taken;
+	uint64_t started_ns;
+};
+
+/*
+ * First step: limits, sysctls, rules for steering, TAP device and addresses.
+ * 0 or negative errno, logged; instance_close() is safe either way.
+ */
+int instance_prepare(struct instance *instance, struct config *config);
+
+/* Remember a listener for worker; -ENOSPC if it has too many. Takes fd. */
+int instance_add_listener(struct instance *instance, unsigned int worker, int fd);
+
+/*
+ * Give every worker a listener of each family on a loopback address, which only
+ * SYNs let go can reach, by sk_assign. listen opens it. 0 or negative errno.
+ */
+int instance_add_private_listeners(struct instance *instance,
+				   int (*listen)(struct instance *instance,
+						 const struct plait_addr *addr));
+
+/* Second step: load the role's BPF object with instance->settings. Logged. */
+int instance_load(struct instance *instance, const void *elf, size_t elf_bytes);
+
+/* Attach program to an interface by name. Logged. */
+int instance_attach(struct instance *instance, const char *program, const char *interface,
+		    enum dataplane_hook hook);
+
+/* Attach leg_egress to an interface, whichever form fits it, so that SYNs go twice. */
+int instance_attach_twin(struct instance *instance, const char *interface);
+
+/* Last step: start the workers, and follow address changes from loop. */
+int instance_start(struct instance *instance, const struct role_ops *ops, struct loop *loop);
+
+/* Take everything back. */
+void instance_close(struct instance *instance);
+
+/* addr is one of this machine's unicast addresses; its port is ignored. */
+bool instance_owns(struct instance *instance, const struct plait_addr *addr);
+
+#endif

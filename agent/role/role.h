@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* A running role. Only this room knows which one it is. */
+#ifndef PLAIT_ROLE_ROLE_H
+#define PLAIT_ROLE_ROLE_H
+
+#include "config/config.h"
+#include "engine/report.h"
+#include "port/loop.h"
+
+struct instance;
+
+struct role {
+	/*
+	 * Set everything up and begin; config is taken. 0 or negative errno, logged.
+	 * close() is needed either way.
+	 */
+	int (*open)(struct role *role, struct config *config, struct loop *loop);
+	/* End every session and leave nothing behind. */
+	void (*close)(struct role *role);
+	/* New connections are no longer taken; those there are go on. */
+	void (*drain)(struct role *role);
+	/* Fills at most max; returns their number. */
+	size_t (*links)(struct role *role, struct link_report *out, size_t max);
+	struct instance *instance;
+	void *own;			/* the role's state */
+};
+
+extern const struct role role_cpe, role_concentrator;
+
+/* Fill a report with what the kernel knows of an interface. */
+void role_report_interface(struct role *role, const char *interface, struct link_report *out);
+
+#endif
