@@ -210,7 +210,11 @@ static void signal_ready(struct loop_watch *watch, uint32_t events)
 	struct daemon *daemon = container_of(watch, struct daemon, signal_watch);
 	struct signalfd_siginfo info;
 
-	if (read(daemon->signal_fd, &info, sizeof(info)) == sizeof(info))
+	if (read(daemon->signal_fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	if (info.ssi_signo == SIGHUP)
+		log_warning("reloading is not in this version; restart to change configuration");
+	else
 		begin_end(daemon);
 }
 
@@ -221,6 +225,7 @@ static int watch_signals(struct daemon *daemon)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);	/* workers inherit this */
 	signal(SIGPIPE, SIG_IGN);
 	daemon->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);

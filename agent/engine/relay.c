@@ -19,7 +19,7 @@
 
 enum {
 	BYTES_A_TURN = 1024 * 1024,	/* of one direction, before others have their turn */
-	JOIN_AFTER_MS = 20,		/* short connections end before they would need a second path */
+	JOIN_AFTER_MS = 100,		/* short connections end before they would need a second path */
 	JOIN_AFTER_BYTES = 64 * 1024,
 };
 

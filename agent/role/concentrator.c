@@ -188,8 +188,16 @@ static int listen_for_customers(struct concentrator *concentrator)
 /* Joins are the CPE's to ask for; the in-kernel path manager answers them. */
 static int accept_joins(struct concentrator *concentrator)
 {
-	int err = mptcp_pm_open(&concentrator->pm);
+	char pm_type[SYSCTL_VALUE_BYTES];
+	int err;
 
+	if (!sysctl_read("net/mptcp/pm_type", pm_type) && pm_type[0] != '0') {
+		log_error("net.mptcp.pm_type is %s: with a userspace path manager, as a CPE has, "
+			  "no further subflow would be accepted; set it to 0",
+			  pm_type);
+		return -EBUSY;
+	}
+	err = mptcp_pm_open(&concentrator->pm);
 	if (!err)
 		err = mptcp_pm_get_limits(&concentrator->pm, &concentrator->subflows_before,
 					  &concentrator->addresses_before);

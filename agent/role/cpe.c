@@ -291,12 +291,15 @@ static unsigned int join(void *role, struct worker *worker, struct session *sess
 static const char *link_of(void *role, const struct plait_addr *local)
 {
 	struct cpe *cpe = role;
+	const char *name = "";
 
+	pthread_rwlock_rdlock(&cpe->paths_lock);
 	for (unsigned int link = 0; link < cpe->instance.config->link_count; link++)
 		for (unsigned int f = 0; f < FAMILIES; f++)
 			if (addr_same_ip(&cpe->paths[link][f].local, local))
-				return cpe->instance.config->links[link].name;
-	return "";
+				name = cpe->instance.config->links[link].name;
+	pthread_rwlock_unlock(&cpe->paths_lock);
+	return name;
 }
 
 /* Setting up */

@@ -2,10 +2,12 @@
 #include "instance.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,6 +18,8 @@
 #include "port/kernel.h"
 #include "port/sockets.h"
 #include "port/tap.h"
+
+#define RUN_DIRECTORY "/run/plait"
 
 enum {
 	FILES_A_SESSION = 2,
@@ -43,6 +47,28 @@ static int failed(int err, const char *what)
 	return err;
 }
 
+/* Two plaitd of one name would take each other's rules and pins away. */
+static int lock_name(struct instance *instance)
+{
+	int err, fd;
+
+	if (mkdir(RUN_DIRECTORY, 0755) && errno != EEXIST)
+		return failed(-errno, RUN_DIRECTORY);
+	snprintf(instance->lock_path, sizeof(instance->lock_path), RUN_DIRECTORY "/%s.lock",
+		 instance->config->name);
+	fd = open(instance->lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return failed(-errno, instance->lock_path);
+	if (flock(fd, LOCK_EX | LOCK_NB)) {
+		err = -errno;
+		close(fd);
+		log_error("a plaitd named %s is running already", instance->config->name);
+		return err;
+	}
+	instance->lock_fd = fd;
+	return 0;
+}
+
 /* Fewer files than configured sessions would need: say so now, not under load. */
 static void cut_limits(struct instance *instance)
 {
@@ -63,8 +89,7 @@ static int change_sysctls(struct instance *instance)
 	char value[SYSCTL_VALUE_BYTES], path[128];
 	int err;
 
-	mkdir("/run/plait", 0755);
-	snprintf(path, sizeof(path), "/run/plait/%s.sysctl", instance->config->name);
+	snprintf(path, sizeof(path), RUN_DIRECTORY "/%s.sysctl", instance->config->name);
 	sysctl_saved_open(&instance->sysctls, path);
 	err = sysctl_read("net/ipv4/tcp_fastopen", value);
 	if (err)
@@ -109,8 +134,11 @@ static void on_address(void *context, unsigned int ifindex, const struct plait_a
 {
 	struct own_addresses *own = context;
 
-	if (own->count == INSTANCE_MAX_ADDRESSES)
+	if (own->count == INSTANCE_MAX_ADDRESSES) {
+		log_warning("more than %d addresses: %s is not known as one of this machine",
+			    INSTANCE_MAX_ADDRESSES, addr_text(addr).text);
 		return;
+	}
 	own->entry[own->count].addr = *addr;
 	own->entry[own->count].ifindex = ifindex;
 	own->entry[own->count].broadcast = broadcast;
@@ -134,6 +162,10 @@ int instance_prepare(struct instance *instance, struct config *config)
 	int err;
 
 	instance->config = config;
+	instance->lock_fd = -1;
+	err = lock_name(instance);
+	if (err)
+		return err;
 	instance->started_ns = clock_now_ns();
 	instance->mark_base = mark_base_of(config->name);
 	instance->worker_count = engine_worker_count(config);
@@ -300,6 +332,8 @@ static void close_starts(struct instance *instance)
 
 void instance_close(struct instance *instance)
 {
+	if (instance->lock_fd < 0)
+		return;		/* nothing was touched */
 	dataplane_detach(instance->dataplane);	/* no more SYNs for an engine that ends */
 	if (instance->engine_runs)
 		engine_stop(&instance->engine);
@@ -314,6 +348,8 @@ void instance_close(struct instance *instance)
 	}
 	sysctl_restore(&instance->sysctls);
 	pthread_rwlock_destroy(&instance->own.lock);
+	unlink(instance->lock_path);
+	close(instance->lock_fd);
 }
 
 bool instance_owns(struct instance *instance, const struct plait_addr *addr)

@@ -35,6 +35,8 @@ struct own_addresses {
 
 struct instance {
 	struct config *config;		/* owned; limits are cut to what is possible */
+	char lock_path[128];
+	int lock_fd;			/* -1: another instance has this name */
 	uint32_t mark_base;		/* of marks and routing tables, sixteen each */
 	char tap[IF_NAMESIZE];
 	struct routes routes;
