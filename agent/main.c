@@ -39,7 +39,7 @@ struct daemon {
 	struct loop_watch signal_watch;
 	int signal_fd;
 	bool ending;
-	uint64_t end_by_ns;		/* while draining */
+	uint64_t end_by_ns; /* while draining */
 	struct utsname kernel;
 };
 
@@ -138,15 +138,17 @@ static int read_config(const char *path, struct config *out)
 }
 
 /* What configuration may ask for but this version cannot do. */
-static bool is_possible(const struct config *config)
+static bool is_possible(const char *path, const struct config *config)
 {
+	const char *missing = NULL;
+
 	if (config->mode == MODE_TRANSPARENT)
-		log_error("mode: transparent is not in this version");
+		missing = "mode: transparent";
 	else if (config->role == ROLE_CONCENTRATOR && !config->customer_port)
-		log_error("customer.port: preserve is not in this version");
-	else
-		return true;
-	return false;
+		missing = "customer.port: preserve";
+	if (missing)
+		fprintf(stderr, "%s: %s is not in this version\n", path, missing);
+	return !missing;
 }
 
 /* Views */
@@ -200,7 +202,7 @@ static void begin_end(struct daemon *daemon)
 		daemon->role.drain(&daemon->role);
 		daemon->end_by_ns = clock_now_ns() + daemon->config->drain_ms * NS_PER_MS;
 	} else {
-		daemon->loop.stopped = true;	/* told twice, or nothing to wait for */
+		daemon->loop.stopped = true; /* told twice, or nothing to wait for */
 	}
 	daemon->ending = true;
 }
@@ -226,7 +228,7 @@ static int watch_signals(struct daemon *daemon)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
-	pthread_sigmask(SIG_BLOCK, &set, NULL);	/* workers inherit this */
+	pthread_sigmask(SIG_BLOCK, &set, NULL); /* workers inherit this */
 	signal(SIGPIPE, SIG_IGN);
 	daemon->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (daemon->signal_fd < 0)
@@ -288,7 +290,7 @@ static int run_role(struct daemon *daemon)
 
 static int run(struct config *config)
 {
-	struct daemon daemon = {.config = config};
+	struct daemon daemon = {.config = config, .signal_fd = -1};
 	char why[160];
 	int err;
 
@@ -298,12 +300,16 @@ static int run(struct config *config)
 	}
 	uname(&daemon.kernel);
 	err = loop_open(&daemon.loop);
-	if (!err)
-		err = watch_signals(&daemon);
+	if (err) {
+		log_error("epoll: %s", strerror(-err));
+		return EXIT_RUNTIME;
+	}
+	err = watch_signals(&daemon);
 	if (!err)
 		err = run_role(&daemon);
+	if (daemon.signal_fd >= 0)
+		close(daemon.signal_fd);
 	loop_close(&daemon.loop);
-	close(daemon.signal_fd);
 	return err ? EXIT_RUNTIME : EXIT_OK;
 }
 
@@ -318,7 +324,7 @@ int main(int argc, char **argv)
 	config = calloc(1, sizeof(*config));
 	if (!config)
 		return EXIT_RUNTIME;
-	if (read_config(arguments.file, config) || !is_possible(config))
+	if (read_config(arguments.file, config) || !is_possible(arguments.file, config))
 		status = EXIT_USAGE;
 	else
 		status = arguments.check_only ? EXIT_OK : run(config);

@@ -48,7 +48,7 @@ int customer_ingress(struct __sk_buff *skb)
 			return verdict(VERDICT_DROP, PLAIT_JOIN_WITH_PAYLOAD);
 		return VERDICT_NEXT;
 	case MPTCP_NONE:
-		return hold(skb, &segment);	/* the agent refuses it with a RST */
+		return hold(skb, &segment); /* the agent refuses it with a RST */
 	case MPTCP_CAPABLE:
 		break;
 	}
@@ -56,8 +56,7 @@ int customer_ingress(struct __sk_buff *skb)
 }
 
 /* A preserved source (plain-mode-08 §6): ours if it has a socket here. */
-static __always_inline int to_foreign_address(struct __sk_buff *skb,
-					      const struct segment *segment,
+static __always_inline int to_foreign_address(struct __sk_buff *skb, const struct segment *segment,
 					      const struct plait_session_value *session)
 {
 	if (steer_to_connection(skb, segment) == STEER_DONE)
@@ -79,7 +78,7 @@ int internet_ingress(struct __sk_buff *skb)
 	if (session)
 		session_account(session, skb, DOWN, segment.flags);
 	if (is_local_address(&segment.destination))
-		return VERDICT_NEXT;	/* the kernel knows what to do */
+		return VERDICT_NEXT; /* the kernel knows what to do */
 	return to_foreign_address(skb, &segment, session);
 }
 

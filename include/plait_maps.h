@@ -13,8 +13,8 @@ enum {
 	PLAIT_MAX_WORKERS = 64,
 	PLAIT_MAX_POLICY_RULES = 64,
 	PLAIT_MAX_INTERFACES = 64,
-	PLAIT_FRAME_MAX = 2048,		/* longest SYN that is held, octets with Ethernet header */
-	PLAIT_RING_BYTES = 1 << 20,	/* per worker */
+	PLAIT_FRAME_MAX = 2048, /* longest SYN that is held, octets with Ethernet header */
+	PLAIT_RING_BYTES = 1 << 20, /* per worker */
 };
 
 /*
@@ -22,10 +22,10 @@ enum {
  * base + kind; base is also the number of its first routing table.
  */
 enum plait_mark_kind {
-	PLAIT_MARK_STEER = 0,	/* packet: deliver here, whatever its destination */
-	PLAIT_MARK_LEG = 1,	/* socket: an MPTCP leg; its SYNs are sent twice */
-	PLAIT_MARK_TWIN = 2,	/* packet: the second copy of such a SYN */
-	PLAIT_MARK_LET_GO = 3,	/* packet: a held SYN on its way back */
+	PLAIT_MARK_STEER = 0, /* packet: deliver here, whatever its destination */
+	PLAIT_MARK_LEG = 1, /* socket: an MPTCP leg; its SYNs are sent twice */
+	PLAIT_MARK_TWIN = 2, /* packet: the second copy of such a SYN */
+	PLAIT_MARK_LET_GO = 3, /* packet: a held SYN on its way back */
 };
 
 /*
@@ -36,30 +36,30 @@ enum plait_mark_kind {
 struct plait_session_key {
 	struct plait_addr inside;
 	struct plait_addr remote;
-	__u8 protocol;			/* IANA number */
+	__u8 protocol; /* IANA number */
 	__u8 pad[3];
 };
 
 enum plait_session_state {
 	PLAIT_SESSION_OPENING = 0,
 	PLAIT_SESSION_ESTABLISHED,
-	PLAIT_SESSION_CLOSING,		/* a FIN was seen */
-	PLAIT_SESSION_RESET,		/* a RST was seen */
+	PLAIT_SESSION_CLOSING, /* a FIN was seen */
+	PLAIT_SESSION_RESET, /* a RST was seen */
 };
 
 enum plait_session_flag {
-	PLAIT_SESSION_TRANSPARENT = 1,	/* its segments need steering */
+	PLAIT_SESSION_TRANSPARENT = 1, /* its segments need steering */
 };
 
 struct plait_session_value {
-	__u64 created_ns;		/* agent, once; CLOCK_MONOTONIC */
-	__u64 last_seen_ns;		/* BPF */
-	__u64 up_packets;		/* BPF; up is from inside to remote */
-	__u64 up_bytes;			/* BPF; with IP and TCP headers */
-	__u64 down_packets;		/* BPF */
-	__u64 down_bytes;		/* BPF */
-	enum plait_session_state state;	/* BPF */
-	__u32 flags;			/* agent, once */
+	__u64 created_ns; /* agent, once; CLOCK_MONOTONIC */
+	__u64 last_seen_ns; /* BPF */
+	__u64 up_packets; /* BPF; up is from inside to remote */
+	__u64 up_bytes; /* BPF; with IP and TCP headers */
+	__u64 down_packets; /* BPF */
+	__u64 down_bytes; /* BPF */
+	enum plait_session_state state; /* BPF */
+	__u32 flags; /* agent, once */
 };
 
 /* What a policy rule asks for. design W4, plain-mode-08 §4.2 and §4.4.1. */
@@ -71,12 +71,12 @@ enum plait_action {
 
 /* First match wins. Agent writes, BPF reads. */
 struct plait_policy_rule {
-	struct plait_prefix source;		/* family 0: any */
-	struct plait_prefix destination;	/* family 0: any */
-	__u16 source_port_first, source_port_last;		/* host byte order; 0 to 65535: any */
+	struct plait_prefix source; /* family 0: any */
+	struct plait_prefix destination; /* family 0: any */
+	__u16 source_port_first, source_port_last; /* host byte order; 0 to 65535: any */
 	__u16 destination_port_first, destination_port_last;
-	__u8 protocol;				/* 0: any */
-	__u8 in_use;				/* 0 ends the list */
+	__u8 protocol; /* 0: any */
+	__u8 in_use; /* 0 ends the list */
 	__u8 pad[2];
 	enum plait_action action;
 };
@@ -93,9 +93,9 @@ struct plait_held_syn {
  * address, which nobody needs any more, says where it goes.
  */
 struct plait_let_go {
-	__u8 locally_administered;	/* 0x02, so that it is a valid unicast source */
-	__u8 worker;			/* whose listener answers */
-	__be32 ifindex;			/* where it had arrived */
+	__u8 locally_administered; /* 0x02, so that it is a valid unicast source */
+	__u8 worker; /* whose listener answers */
+	__be32 ifindex; /* where it had arrived */
 } __attribute__((packed));
 
 /* What a program knows of its instance. Agent writes it before loading (.rodata). */
@@ -105,7 +105,7 @@ struct plait_settings {
 	/* loopback ports of each worker's listeners for SYNs let go */
 	__be16 listener_v4[PLAIT_MAX_WORKERS];
 	__be16 listener_v6[PLAIT_MAX_WORKERS];
-	__u32 hold;			/* 0: the kernel answers SYNs with a payload at once */
+	__u32 hold; /* 0: the kernel answers SYNs with a payload at once */
 };
 
 _Static_assert(sizeof(struct plait_session_key) == 44, "layout of plait_session_key");

@@ -10,9 +10,9 @@ enum {
 
 	PLAIT_MPTCP_MP_CAPABLE = 0x0,
 	PLAIT_MPTCP_MP_JOIN = 0x1,
-	PLAIT_MPTCP_PM = 0xe,		/* early deployment value, §8 */
+	PLAIT_MPTCP_PM = 0xe, /* early deployment value, §8 */
 
-	PLAIT_PM_D = 0x08,		/* in the low half of octet 2: original source */
+	PLAIT_PM_D = 0x08, /* in the low half of octet 2: original source */
 
 	PLAIT_PM_LEN_V4 = 8,
 	PLAIT_PM_LEN_V4_PORT = 10,

@@ -7,6 +7,7 @@
 #ifndef PLAIT_REASONS_H
 #define PLAIT_REASONS_H
 
+/* clang-format off */
 #define PLAIT_REASONS(X) \
 	/* packets that are none of plait's business */ \
 	X(DIRECT_OTHER, direct_other, "packets that are not TCP, or fragments: left to the kernel") \
@@ -60,12 +61,13 @@
 	X(RESET_BY_LEG, reset_by_leg, "connections reset on the MPTCP leg, passed on as RST") \
 	X(EXPIRED, expired, "connections ended because they were idle too long") \
 	X(PIPES_EXHAUSTED, pipes_exhausted, "times a relay had to wait for a pipe")
+/* clang-format on */
 
 enum plait_reason {
 #define X(id, name, text) PLAIT_##id,
 	PLAIT_REASONS(X)
 #undef X
-	PLAIT_REASON_COUNT
+		PLAIT_REASON_COUNT
 };
 
 /* One worker's counts, indexed by enum plait_reason. */

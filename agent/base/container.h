@@ -5,7 +5,6 @@
 #include <stddef.h>
 
 /* The struct of type that holds pointer as its member. */
-#define container_of(pointer, type, member) \
-	((type *)((char *)(pointer)-offsetof(type, member)))
+#define container_of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
 #endif

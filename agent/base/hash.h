@@ -17,7 +17,7 @@ struct hash_node {
 struct hash {
 	struct hash_node **buckets;
 	uint32_t mask;
-	uint32_t seed;		/* random, so that nobody can aim at one bucket */
+	uint32_t seed; /* random, so that nobody can aim at one bucket */
 };
 
 /* Room for about entries nodes. 0 or -ENOMEM. */

@@ -39,7 +39,10 @@ void log_line(int priority, const char *format, ...)
 	used += text;
 	if (used > LINE_BYTES - 2)
 		used = LINE_BYTES - 2;
+	for (int i = 0; i < used; i++)
+		if ((unsigned char)line[i] < ' ')
+			line[i] = ' '; /* one call, one line, whatever a name holds */
 	line[used++] = '\n';
 	if (write(STDERR_FILENO, line, used) < 0)
-		return;	/* nowhere left to complain */
+		return; /* nowhere left to complain */
 }

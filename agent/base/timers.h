@@ -11,11 +11,11 @@
 
 struct timer {
 	uint64_t due_ns;
-	uint32_t position;	/* in the heap, from 1; 0: not armed */
+	uint32_t position; /* in the heap, from 1; 0: not armed */
 };
 
 struct timers {
-	struct timer **heap;	/* [1 .. count] */
+	struct timer **heap; /* [1 .. count] */
 	uint32_t count, size;
 };
 

@@ -39,7 +39,7 @@ static void session_ready(struct worker *worker, struct session *session, enum w
 			  uint32_t events)
 {
 	if (session->stage == STAGE_FREE || session->side[which].fd < 0)
-		return;	/* it ended earlier in this turn */
+		return; /* it ended earlier in this turn */
 	if (session->stage == STAGE_RELAYING)
 		relay_ready(worker, session, which, events);
 	else
@@ -134,7 +134,7 @@ static void run_ready(struct worker *worker)
 		if (session->stage == STAGE_RELAYING)
 			relay_run(worker, session);
 		else
-			bury(worker, session);	/* ended while it waited */
+			bury(worker, session); /* ended while it waited */
 	}
 }
 
@@ -313,8 +313,7 @@ int engine_start(struct engine *engine, const struct config *config, const struc
 
 /* Calls */
 
-static void call_worker(struct worker *worker, void (*run)(struct worker *, void *),
-			void *argument)
+static void call_worker(struct worker *worker, void (*run)(struct worker *, void *), void *argument)
 {
 	struct worker_call call = {.run = run, .argument = argument}, *pointer = &call;
 
@@ -392,11 +391,11 @@ void engine_totals(const struct engine *engine, unsigned int *sessions, unsigned
 struct collection {
 	struct session_report *reports;
 	size_t count, room;
-	unsigned int next_slot;		/* where the next call goes on */
+	unsigned int next_slot; /* where the next call goes on */
 	bool done;
 };
 
-enum { REPORTS_A_CALL = 64 };	/* so that traffic waits no longer than this takes */
+enum { REPORTS_A_CALL = 64 }; /* so that traffic waits no longer than this takes */
 
 static void report_subflows(struct worker *worker, const struct session *session,
 			    struct session_report *out)

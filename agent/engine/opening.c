@@ -25,14 +25,14 @@
 #include "relay.h"
 
 enum {
-	HOLD_MS = 800,		/* a SYN let go later falls back: its sender has sent another */
-	LATE_MS = 10000,	/* longer than the gap between a CPE's last two attempts */
-	ATTEMPT_MS = 1000,	/* of the CPE, doubled each time (RFC 6298 §2) */
+	HOLD_MS = 800, /* a SYN let go later falls back: its sender has sent another */
+	LATE_MS = 10000, /* longer than the gap between a CPE's last two attempts */
+	ATTEMPT_MS = 1000, /* of the CPE, doubled each time (RFC 6298 §2) */
 	ATTEMPTS_MAX = 5,
 	ACCEPT_MS = 30000,
 	PREAMBLE_MS = 5000,
 	FIRST_DATA_MS = 20,
-	FIRST_DATA_BYTES = 1300,	/* with the preamble it fits one segment */
+	FIRST_DATA_BYTES = 1300, /* with the preamble it fits one segment */
 	ANSWER_BYTES = 256,
 };
 
@@ -85,7 +85,7 @@ static void answer_failure(struct worker *worker, const struct held_syn *held, i
 		answer_unreachable(worker, held, err == -ENETUNREACH);
 		break;
 	default:
-		break;	/* a silent destination stays silent */
+		break; /* a silent destination stays silent */
 	}
 }
 
@@ -183,7 +183,7 @@ static int publish(struct worker *worker, struct session *session)
 {
 	int err;
 
-	if (!session->key.inside.family) {	/* the kernel has chosen it just now */
+	if (!session->key.inside.family) { /* the kernel has chosen it just now */
 		err = socket_local(dialled(worker, session)->fd, &session->key.inside);
 		if (err)
 			return err;
@@ -216,7 +216,7 @@ static void start_relay(struct worker *worker, struct session *session)
 		session->early_bytes -= (uint16_t)n;
 	}
 	if (session->early_bytes && n < 0 && errno == EAGAIN) {
-		session->stage = STAGE_FIRST_DATA;	/* the host has yet to send them again */
+		session->stage = STAGE_FIRST_DATA; /* the host has yet to send them again */
 		return;
 	}
 	worker_held_free(worker, session);
@@ -229,7 +229,7 @@ static void dial_done(struct worker *worker, struct session *session)
 
 	session->dialled = true;
 	if (session->stage == STAGE_LATE)
-		return;		/* until somebody claims it */
+		return; /* until somebody claims it */
 	if (!session->published)
 		err = publish(worker, session);
 	if (err) {
@@ -350,7 +350,7 @@ static struct held_syn *read_record(struct worker *worker, const struct plait_he
 static void refuse_syn(struct worker *worker, struct session *session, enum plait_reason why)
 {
 	count(worker, why);
-	if (why != PLAIT_SOURCE_NOT_ALLOWED)	/* strangers are not answered */
+	if (why != PLAIT_SOURCE_NOT_ALLOWED) /* strangers are not answered */
 		answer_rst(worker, &session->held->syn);
 	worker_session_free(worker, session);
 }
@@ -398,8 +398,7 @@ void opening_syn(struct worker *worker, const struct plait_held_syn *record)
 
 /* Accepted connections */
 
-static void refuse_preamble(struct worker *worker, struct session *session,
-			    enum plait_reason why)
+static void refuse_preamble(struct worker *worker, struct session *session, enum plait_reason why)
 {
 	count(worker, why);
 	session_abort(worker, session);
@@ -438,8 +437,8 @@ static void preamble_read_whole(struct worker *worker, struct session *session,
 static void read_preamble(struct worker *worker, struct session *session)
 {
 	struct preamble preamble;
-	ssize_t n = recv(accepted(worker, session)->fd, worker->scratch, PREAMBLE_READ_MAX,
-			 MSG_PEEK);
+	ssize_t n =
+		recv(accepted(worker, session)->fd, worker->scratch, PREAMBLE_READ_MAX, MSG_PEEK);
 	int len;
 
 	if (n < 0 && errno == EAGAIN)
@@ -457,7 +456,7 @@ static void read_preamble(struct worker *worker, struct session *session)
 
 static void start_preamble(struct worker *worker, struct session *session)
 {
-	worker_held_free(worker, session);	/* it is answered: refusing is by MP_FASTCLOSE now */
+	worker_held_free(worker, session); /* it is answered: refusing is by MP_FASTCLOSE now */
 	session->stage = STAGE_PREAMBLE;
 	session_timer(worker, session, PREAMBLE_MS);
 	read_preamble(worker, session);
@@ -504,7 +503,7 @@ void opening_accepted(struct worker *worker, int fd, const struct plait_addr *pe
 	if (!session)
 		session = unannounced(worker, peer, local);
 	else if (accepted(worker, session)->fd >= 0)
-		session = NULL;	/* its tuple is taken */
+		session = NULL; /* its tuple is taken */
 	else if (session->stage == STAGE_LATE)
 		leave_late(worker, session);
 	if (!session) {

@@ -18,8 +18,8 @@
 #include "port/sockets.h"
 
 enum {
-	BYTES_A_TURN = 1024 * 1024,	/* of one direction, before others have their turn */
-	JOIN_AFTER_MS = 100,		/* short connections end before they would need a second path */
+	BYTES_A_TURN = 1024 * 1024, /* of one direction, before others have their turn */
+	JOIN_AFTER_MS = 100, /* short connections end before they would need a second path */
 	JOIN_AFTER_BYTES = 64 * 1024,
 };
 
@@ -268,8 +268,7 @@ static void expire(struct worker *worker, struct session *session)
 
 void relay_timer(struct worker *worker, struct session *session)
 {
-	uint64_t expiry_ns =
-		session->last_active_ns + lifetime_ms(worker, session) * 1000000;
+	uint64_t expiry_ns = session->last_active_ns + lifetime_ms(worker, session) * 1000000;
 	unsigned int next_ms = 0;
 
 	if (session->joins_pending) {

@@ -11,13 +11,13 @@
 #include "plait_maps.h"
 #include "plait_reasons.h"
 
-enum { REPORT_MAX_SUBFLOWS = 9 };	/* the first and eight further ones */
+enum { REPORT_MAX_SUBFLOWS = 9 }; /* the first and eight further ones */
 
 struct subflow_report {
 	struct plait_addr local, remote;
-	char link[32];			/* name of the link; empty on the concentrator */
+	char link[32]; /* name of the link; empty on the concentrator */
 	uint32_t rtt_us;
-	uint64_t sent_bytes, received_bytes;	/* acknowledged, received */
+	uint64_t sent_bytes, received_bytes; /* acknowledged, received */
 	uint32_t retransmits;
 	bool backup;
 };
@@ -25,9 +25,9 @@ struct subflow_report {
 struct session_report {
 	struct plait_session_key key;
 	struct plait_session_value counters;
-	bool opening;			/* not yet relayed */
-	bool mptcp;			/* false: the leg fell back to plain TCP */
-	uint32_t token;			/* MPTCP connection, 0 if none */
+	bool opening; /* not yet relayed */
+	bool mptcp; /* false: the leg fell back to plain TCP */
+	uint32_t token; /* MPTCP connection, 0 if none */
 	unsigned int worker;
 	unsigned int subflow_count;
 	struct subflow_report subflows[REPORT_MAX_SUBFLOWS];
@@ -35,13 +35,13 @@ struct session_report {
 
 struct link_report {
 	char name[32], interface[IF_NAMESIZE], type[32];
-	const char *use;		/* "always", "overflow", "backup", or "customer" / "internet" */
+	const char *use; /* "always", "overflow", "backup", or "customer" / "internet" */
 	bool up, carrier;
 	unsigned int weight;
 	uint32_t mtu;
 	unsigned int address_count;
 	struct plait_addr addresses[8];
-	uint64_t sent_bytes, received_bytes;	/* of the interface, since it exists */
+	uint64_t sent_bytes, received_bytes; /* of the interface, since it exists */
 	uint64_t sent_packets, received_packets;
 };
 

@@ -9,29 +9,29 @@
 struct worker;
 
 enum judged {
-	JUDGED_DIAL,	/* the session knows where to */
-	JUDGED_LATER,	/* let it go: where to will come on the stream */
+	JUDGED_DIAL, /* the session knows where to */
+	JUDGED_LATER, /* let it go: where to will come on the stream */
 	JUDGED_REFUSE,
 };
 
 struct role_ops {
-	void *role;			/* handed to every function */
+	void *role; /* handed to every function */
 	enum which_side accepts;
-	bool eager;			/* let SYNs go before dialling */
+	bool eager; /* let SYNs go before dialling */
 
 	/*
 	 * Read what the held SYN asks for into session->key and what dial() needs.
 	 * *why is set if it is refused.
 	 */
 	enum judged (*judge_syn)(void *role, struct session *session, const struct held_syn *held,
-			  enum plait_reason *why);
+				 enum plait_reason *why);
 
 	/*
 	 * Concentrator: the same for a preamble that came on the stream; never
 	 * JUDGED_LATER. NULL where accepted connections have none.
 	 */
 	enum judged (*judge_preamble)(void *role, struct session *session,
-			       const struct preamble *preamble, enum plait_reason *why);
+				      const struct preamble *preamble, enum plait_reason *why);
 
 	/*
 	 * Open the dialled side; early are the host's first bytes to send along.

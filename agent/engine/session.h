@@ -42,16 +42,16 @@ enum which_side { SIDE_PLAIN = 0, SIDE_LEG = 1 };
 
 struct side {
 	struct loop_watch watch;
-	int fd;				/* -1: not open */
-	bool readable, writable;	/* as epoll said last; reading or writing finds out */
+	int fd; /* -1: not open */
+	bool readable, writable; /* as epoll said last; reading or writing finds out */
 };
 
 /* One direction of the relay. */
 struct half {
-	int pipe;			/* index in the worker's pool, -1 while it holds nothing */
-	uint32_t in_pipe;		/* bytes read and not yet written */
-	bool ended;			/* FIN read */
-	bool shut;			/* and passed on */
+	int pipe; /* index in the worker's pool, -1 while it holds nothing */
+	uint32_t in_pipe; /* bytes read and not yet written */
+	bool ended; /* FIN read */
+	bool shut; /* and passed on */
 };
 
 /* A SYN on its way, as it arrived. */
@@ -64,29 +64,29 @@ struct held_syn {
 };
 
 struct session {
-	struct side side[2];		/* by enum which_side */
-	struct half half[2];		/* [s]: from side s to the other */
+	struct side side[2]; /* by enum which_side */
+	struct half half[2]; /* [s]: from side s to the other */
 	struct timer timer;
-	struct hash_node by_tuple;	/* the accepted connection's addresses */
-	struct hash_node by_claim;	/* LATE only: who may take it over */
-	struct plait_addr peer, local;	/* of the accepted connection */
-	struct plait_session_key key;	/* in the sessions map, if published */
-	struct held_syn *held;		/* NULL once let go and accepted */
-	struct session *next;		/* in the free list, the graveyard or the ready list */
+	struct hash_node by_tuple; /* the accepted connection's addresses */
+	struct hash_node by_claim; /* LATE only: who may take it over */
+	struct plait_addr peer, local; /* of the accepted connection */
+	struct plait_session_key key; /* in the sessions map, if published */
+	struct held_syn *held; /* NULL once let go and accepted */
+	struct session *next; /* in the free list, the graveyard or the ready list */
 	uint64_t last_active_ns;
 	uint64_t relayed_bytes;
-	uint32_t token;			/* of the leg; 0: none, or fell back */
-	uint16_t early_bytes;		/* host's first bytes that went with the SYN */
-	uint8_t stage;			/* enum session_stage */
-	uint8_t attempts;		/* of dialling */
+	uint32_t token; /* of the leg; 0: none, or fell back */
+	uint16_t early_bytes; /* host's first bytes that went with the SYN */
+	uint8_t stage; /* enum session_stage */
+	uint8_t attempts; /* of dialling */
 	uint8_t join_tries;
-	uint8_t link, concentrator;	/* CPE: indices in the configuration */
-	bool dialled;			/* the dialled side is connected */
-	bool published;			/* key is in the sessions map */
-	bool transparent;		/* concentrator: inside keeps the host's own address */
+	uint8_t link, concentrator; /* CPE: indices in the configuration */
+	bool dialled; /* the dialled side is connected */
+	bool published; /* key is in the sessions map */
+	bool transparent; /* concentrator: inside keeps the host's own address */
 	bool preamble_done;
 	bool joins_pending;
-	bool ready;			/* on the worker's ready list */
+	bool ready; /* on the worker's ready list */
 };
 
 #endif

@@ -82,8 +82,7 @@ void worker_session_free(struct worker *worker, struct session *session)
 	}
 }
 
-int worker_side_open(struct worker *worker, struct session *session, enum which_side which,
-		     int fd)
+int worker_side_open(struct worker *worker, struct session *session, enum which_side which, int fd)
 {
 	struct side *side = &session->side[which];
 	int err = loop_add(&worker->loop, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,

@@ -39,22 +39,22 @@ struct worker {
 	struct dataplane *dataplane;
 	struct loop loop;
 	struct loop_watch calls_watch, ring_watch;
-	int calls_fd[2];		/* a pipe of struct worker_call pointers */
+	int calls_fd[2]; /* a pipe of struct worker_call pointers */
 	struct ring_buffer *ring;
-	int tap_fd;			/* this worker's queue */
+	int tap_fd; /* this worker's queue */
 	struct answer answer;
 	struct mptcp_pm pm;
 	struct listener listeners[WORKER_LISTENERS_MAX];
 	unsigned int listener_count;
-	unsigned long long *counts;	/* row of the agent_counters map */
-	uint64_t now_ns;		/* when the current turn began */
+	unsigned long long *counts; /* row of the agent_counters map */
+	uint64_t now_ns; /* when the current turn began */
 
 	void (*side_ready[2])(struct loop_watch *watch, uint32_t epoll_events);
-	struct session *sessions;	/* slots; those never used are untouched memory */
+	struct session *sessions; /* slots; those never used are untouched memory */
 	unsigned int session_slots, sessions_touched, session_count;
 	struct session *free_sessions;
-	struct session *graveyard;	/* ended in this turn; free after it */
-	struct session *ready_first, **ready_last;	/* have more to do at once */
+	struct session *graveyard; /* ended in this turn; free after it */
+	struct session *ready_first, **ready_last; /* have more to do at once */
 	struct held_syn *held_syns, *free_held;
 	unsigned int held_slots, held_touched, held_count;
 	struct hash by_tuple, by_claim;
@@ -79,7 +79,7 @@ static inline enum which_side dialled_side(const struct worker *worker)
 }
 
 /* Sessions. */
-struct session *worker_session_new(struct worker *worker);	/* NULL when full */
+struct session *worker_session_new(struct worker *worker); /* NULL when full */
 struct session *worker_session_find(struct worker *worker, const struct plait_addr *peer,
 				    const struct plait_addr *local);
 /* peer and local of the session are set: make it findable. */
@@ -89,14 +89,13 @@ void worker_session_unindex(struct worker *worker, struct session *session);
 void worker_session_free(struct worker *worker, struct session *session);
 
 /* Open a side: take over fd and watch it. 0 or negative errno; on failure fd is closed. */
-int worker_side_open(struct worker *worker, struct session *session, enum which_side which,
-		     int fd);
+int worker_side_open(struct worker *worker, struct session *session, enum which_side which, int fd);
 
 /* Let a session continue in the next round of this turn. */
 void worker_session_ready(struct worker *worker, struct session *session);
 
 /* Held SYNs. */
-struct held_syn *worker_held_new(struct worker *worker);	/* NULL when full */
+struct held_syn *worker_held_new(struct worker *worker); /* NULL when full */
 void worker_held_put(struct worker *worker, struct held_syn *held);
 /* The session's, if it has one. */
 void worker_held_free(struct worker *worker, struct session *session);

@@ -38,7 +38,7 @@ int answer_send(const struct answer *answer, const struct plait_addr *to, const 
 	socklen_t address_len;
 	int fd = to->family == AF_INET ? answer->fd_v4 : answer->fd_v6;
 
-	host.port = 0;	/* a raw IPv6 socket takes the port for a protocol */
+	host.port = 0; /* a raw IPv6 socket takes the port for a protocol */
 	address_len = addr_to_sockaddr(&host, &address);
 	if (sendto(fd, packet, len, 0, (struct sockaddr *)&address, address_len) < 0)
 		return -errno;

@@ -19,7 +19,7 @@
 
 #include "base/log.h"
 
-#define BPFFS	 "/sys/fs/bpf"
+#define BPFFS    "/sys/fs/bpf"
 #define PIN_ROOT BPFFS "/plait"
 
 /* tcx attach types, newer than Debian 12's headers (enum bpf_attach_type). */
@@ -90,7 +90,8 @@ static void unpin_all(struct dataplane *dataplane)
 	char path[PATH_MAX / 2];
 	struct bpf_map *map;
 
-	bpf_object__for_each_map(map, dataplane->object) {
+	bpf_object__for_each_map(map, dataplane->object)
+	{
 		if (!is_pinned_map(bpf_map__name(map)))
 			continue;
 		pin_path(dataplane, bpf_map__name(map), path);
@@ -123,7 +124,8 @@ static int choose_pins(struct dataplane *dataplane)
 	struct bpf_map *map;
 	int err;
 
-	bpf_object__for_each_map(map, dataplane->object) {
+	bpf_object__for_each_map(map, dataplane->object)
+	{
 		if (!is_pinned_map(bpf_map__name(map)))
 			continue;
 		pin_path(dataplane, bpf_map__name(map), path);
@@ -267,7 +269,7 @@ void dataplane_close(struct dataplane *dataplane)
 	if (dataplane->pin_dir[0]) {
 		unpin_all(dataplane);
 		rmdir(dataplane->pin_dir);
-		rmdir(PIN_ROOT);	/* fails while another instance runs */
+		rmdir(PIN_ROOT); /* fails while another instance runs */
 	}
 	bpf_object__close(dataplane->object);
 	free(dataplane);

@@ -39,8 +39,7 @@ int dataplane_attach(struct dataplane *dataplane, const char *program, unsigned 
 void dataplane_detach(struct dataplane *dataplane);
 
 /* Put into a map of the object by its name. 0 or negative errno. */
-int dataplane_put(struct dataplane *dataplane, const char *map, const void *key,
-		  const void *value);
+int dataplane_put(struct dataplane *dataplane, const char *map, const void *key, const void *value);
 /* Empty a hash map whose keys have key_bytes. */
 void dataplane_clear(struct dataplane *dataplane, const char *map, size_t key_bytes);
 

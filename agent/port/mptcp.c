@@ -83,6 +83,6 @@ void mptcp_fastclose(int fd)
 {
 	struct sockaddr unspecified = {.sa_family = AF_UNSPEC};
 
-	connect(fd, &unspecified, sizeof(unspecified));	/* works on every version */
+	(void)connect(fd, &unspecified, sizeof(unspecified)); /* works on every version */
 	close(fd);
 }

@@ -11,7 +11,7 @@
 struct mptcp_subflow {
 	struct plait_addr local, remote;
 	uint32_t rtt_us;
-	uint64_t sent_bytes;		/* acknowledged by the peer */
+	uint64_t sent_bytes; /* acknowledged by the peer */
 	uint64_t received_bytes;
 	uint32_t retransmits;
 	bool backup;

@@ -49,9 +49,10 @@ static int on_family(const struct nlmsghdr *message, void *context)
 	uint16_t *family_id = context;
 	const struct nlattr *attribute;
 
-	mnl_attr_for_each(attribute, message, sizeof(struct genlmsghdr))
-		if (mnl_attr_get_type(attribute) == CTRL_ATTR_FAMILY_ID)
-			*family_id = mnl_attr_get_u16(attribute);
+	mnl_attr_for_each(attribute, message,
+			  sizeof(struct genlmsghdr)) if (mnl_attr_get_type(attribute) ==
+							 CTRL_ATTR_FAMILY_ID) *family_id =
+		mnl_attr_get_u16(attribute);
 	return MNL_CB_OK;
 }
 
@@ -102,7 +103,7 @@ static void put_address(struct nlmsghdr *message, uint16_t type, const struct pl
 		mnl_attr_put(message, MPTCP_PM_ADDR_ATTR_ADDR4, 4, addr->ip);
 	else
 		mnl_attr_put(message, MPTCP_PM_ADDR_ATTR_ADDR6, 16, addr->ip);
-	if (addr->port)	/* this attribute is in host byte order */
+	if (addr->port) /* this attribute is in host byte order */
 		mnl_attr_put_u16(message, MPTCP_PM_ADDR_ATTR_PORT, ntohs(addr->port));
 	if (flags)
 		mnl_attr_put_u32(message, MPTCP_PM_ADDR_ATTR_FLAGS, flags);
@@ -113,8 +114,8 @@ int mptcp_pm_create_subflow(struct mptcp_pm *pm, uint32_t token, const struct pl
 			    uint8_t local_id, const struct plait_addr *remote, bool backup)
 {
 	char buffer[MESSAGE_BYTES];
-	struct nlmsghdr *message = start(pm, buffer, pm->family_id, MPTCP_PM_CMD_SUBFLOW_CREATE,
-					 MPTCP_PM_VER);
+	struct nlmsghdr *message =
+		start(pm, buffer, pm->family_id, MPTCP_PM_CMD_SUBFLOW_CREATE, MPTCP_PM_VER);
 
 	mnl_attr_put_u32(message, MPTCP_PM_ATTR_TOKEN, token);
 	put_address(message, MPTCP_PM_ATTR_ADDR, local, local_id,
@@ -126,8 +127,8 @@ int mptcp_pm_create_subflow(struct mptcp_pm *pm, uint32_t token, const struct pl
 int mptcp_pm_set_limits(struct mptcp_pm *pm, unsigned int subflows, unsigned int addresses)
 {
 	char buffer[MESSAGE_BYTES];
-	struct nlmsghdr *message = start(pm, buffer, pm->family_id, MPTCP_PM_CMD_SET_LIMITS,
-					 MPTCP_PM_VER);
+	struct nlmsghdr *message =
+		start(pm, buffer, pm->family_id, MPTCP_PM_CMD_SET_LIMITS, MPTCP_PM_VER);
 
 	mnl_attr_put_u32(message, MPTCP_PM_ATTR_SUBFLOWS, subflows);
 	mnl_attr_put_u32(message, MPTCP_PM_ATTR_RCV_ADD_ADDRS, addresses);
@@ -143,7 +144,8 @@ static int on_limits(const struct nlmsghdr *message, void *context)
 	struct limits *limits = context;
 	const struct nlattr *attribute;
 
-	mnl_attr_for_each(attribute, message, sizeof(struct genlmsghdr)) {
+	mnl_attr_for_each(attribute, message, sizeof(struct genlmsghdr))
+	{
 		if (mnl_attr_get_type(attribute) == MPTCP_PM_ATTR_SUBFLOWS)
 			limits->subflows = mnl_attr_get_u32(attribute);
 		else if (mnl_attr_get_type(attribute) == MPTCP_PM_ATTR_RCV_ADD_ADDRS)
@@ -155,8 +157,8 @@ static int on_limits(const struct nlmsghdr *message, void *context)
 int mptcp_pm_get_limits(struct mptcp_pm *pm, unsigned int *subflows, unsigned int *addresses)
 {
 	char buffer[MESSAGE_BYTES];
-	struct nlmsghdr *message = start(pm, buffer, pm->family_id, MPTCP_PM_CMD_GET_LIMITS,
-					 MPTCP_PM_VER);
+	struct nlmsghdr *message =
+		start(pm, buffer, pm->family_id, MPTCP_PM_CMD_GET_LIMITS, MPTCP_PM_VER);
 	struct limits limits = {};
 	int err = transact(pm, message, on_limits, &limits);
 

@@ -95,7 +95,8 @@ static int on_interface(const struct nlmsghdr *message, void *context)
 	out->ifindex = (unsigned int)head->ifi_index;
 	out->up = head->ifi_flags & IFF_UP;
 	out->ethernet = head->ifi_type == ARPHRD_ETHER;
-	mnl_attr_for_each(attribute, message, sizeof(*head)) {
+	mnl_attr_for_each(attribute, message, sizeof(*head))
+	{
 		struct rtnl_link_stats64 stats = {};
 
 		switch (mnl_attr_get_type(attribute)) {
@@ -107,9 +108,9 @@ static int on_interface(const struct nlmsghdr *message, void *context)
 			break;
 		case IFLA_STATS64:
 			memcpy(&stats, mnl_attr_get_payload(attribute),
-			       mnl_attr_get_payload_len(attribute) < sizeof(stats) ?
-				       mnl_attr_get_payload_len(attribute) :
-				       sizeof(stats));
+			       mnl_attr_get_payload_len(attribute) < sizeof(stats)
+				       ? mnl_attr_get_payload_len(attribute)
+				       : sizeof(stats));
 			out->sent_bytes = stats.tx_bytes;
 			out->received_bytes = stats.rx_bytes;
 			out->sent_packets = stats.tx_packets;
@@ -153,7 +154,8 @@ static int on_address_message(const struct nlmsghdr *message, void *context)
 
 	if (head->ifa_family != AF_INET && head->ifa_family != AF_INET6)
 		return MNL_CB_OK;
-	mnl_attr_for_each(attribute, message, sizeof(*head)) {
+	mnl_attr_for_each(attribute, message, sizeof(*head))
+	{
 		if (mnl_attr_get_type(attribute) == IFA_LOCAL)
 			take_addr(attribute, head->ifa_family, &local);
 		else if (mnl_attr_get_type(attribute) == IFA_ADDRESS)
@@ -162,7 +164,7 @@ static int on_address_message(const struct nlmsghdr *message, void *context)
 			take_addr(attribute, head->ifa_family, &broadcast);
 	}
 	if (!local.family)
-		local = address;	/* IPv6, and IPv4 without a peer, have just this */
+		local = address; /* IPv6, and IPv4 without a peer, have just this */
 	walk->on_address(walk->context, head->ifa_index, &local, head->ifa_prefixlen, false);
 	if (broadcast.family)
 		walk->on_address(walk->context, head->ifa_index, &broadcast, 32, true);
@@ -206,8 +208,8 @@ int routes_add_local(struct routes *routes, uint8_t family, uint32_t table)
 	return transact(routes, message, NULL, NULL);
 }
 
-int routes_add_default(struct routes *routes, uint8_t family, uint32_t table,
-		       unsigned int ifindex, const struct plait_addr *gateway)
+int routes_add_default(struct routes *routes, uint8_t family, uint32_t table, unsigned int ifindex,
+		       const struct plait_addr *gateway)
 {
 	char buffer[MESSAGE_BYTES];
 	struct nlmsghdr *message;
@@ -234,7 +236,8 @@ static void read_route(const struct nlmsghdr *message, struct route *out)
 	memset(out, 0, sizeof(*out));
 	out->head = mnl_nlmsg_get_payload(message);
 	out->table = out->head->rtm_table;
-	mnl_attr_for_each(attribute, message, sizeof(*out->head)) {
+	mnl_attr_for_each(attribute, message, sizeof(*out->head))
+	{
 		switch (mnl_attr_get_type(attribute)) {
 		case RTA_TABLE:
 			out->table = mnl_attr_get_u32(attribute);
@@ -261,8 +264,8 @@ enum { COLLECT_BYTES = 65536 };
 
 /* Messages of a dump kept for afterwards: a dump's socket cannot do anything else. */
 struct collected {
-	uint32_t first_table, last_table, oif;	/* oif 0: any */
-	uint8_t rtm_type;			/* 0: any */
+	uint32_t first_table, last_table, oif; /* oif 0: any */
+	uint8_t rtm_type; /* 0: any */
 	size_t used;
 	char bytes[COLLECT_BYTES];
 };
@@ -335,7 +338,7 @@ static int copy_route(struct routes *routes, const struct nlmsghdr *from, uint8_
 
 int routes_copy(struct routes *routes, uint8_t family, unsigned int ifindex, uint32_t table)
 {
-	static struct collected collected;	/* one thread sets routes up */
+	static struct collected collected; /* one thread sets routes up */
 	struct nlmsghdr *message;
 	size_t at = 0;
 	int err;
@@ -397,9 +400,9 @@ static int add_rule(struct routes *routes, uint8_t family, uint32_t table, uint3
 {
 	char buffer[MESSAGE_BYTES];
 	struct nlmsghdr *message;
-	struct fib_rule_hdr *rule = start(buffer, RTM_NEWRULE,
-					  NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, sizeof(*rule),
-					  &message);
+	struct fib_rule_hdr *rule =
+		start(buffer, RTM_NEWRULE, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, sizeof(*rule),
+		      &message);
 	int err;
 
 	rule->family = family;
@@ -438,9 +441,9 @@ static int on_rule(const struct nlmsghdr *message, void *context)
 	const struct nlattr *attribute;
 	uint32_t table = head->table;
 
-	mnl_attr_for_each(attribute, message, sizeof(*head))
-		if (mnl_attr_get_type(attribute) == FRA_TABLE)
-			table = mnl_attr_get_u32(attribute);
+	mnl_attr_for_each(attribute, message,
+			  sizeof(*head)) if (mnl_attr_get_type(attribute) == FRA_TABLE) table =
+		mnl_attr_get_u32(attribute);
 	if (table >= collected->first_table && table <= collected->last_table)
 		collect(collected, message);
 	return MNL_CB_OK;

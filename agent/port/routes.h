@@ -27,7 +27,7 @@ void routes_close(struct routes *routes);
 struct interface {
 	unsigned int ifindex;
 	bool up, carrier;
-	bool ethernet;			/* has a 14-octet link-layer header */
+	bool ethernet; /* has a 14-octet link-layer header */
 	uint32_t mtu;
 	uint64_t sent_bytes, received_bytes, sent_packets, received_packets;
 };
@@ -46,8 +46,8 @@ int routes_addresses(struct routes *routes, routes_on_address *on_address, void 
 /* family AF_INET or AF_INET6: everything looked up in table is delivered locally. */
 int routes_add_local(struct routes *routes, uint8_t family, uint32_t table);
 /* A default route in table; gateway of family 0: directly on the link. */
-int routes_add_default(struct routes *routes, uint8_t family, uint32_t table,
-		       unsigned int ifindex, const struct plait_addr *gateway);
+int routes_add_default(struct routes *routes, uint8_t family, uint32_t table, unsigned int ifindex,
+		       const struct plait_addr *gateway);
 /* Copy the main table's routes through ifindex to table. */
 int routes_copy(struct routes *routes, uint8_t family, unsigned int ifindex, uint32_t table);
 

@@ -71,7 +71,7 @@ int tcp_listen_transparent(const struct plait_addr *addr)
 	if (fd < 0)
 		return fd;
 	err = set_transparent(fd, addr->family);
-	if (!err)	/* what it accepts inherits this: a relay must not wait for more */
+	if (!err) /* what it accepts inherits this: a relay must not wait for more */
 		err = set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 	if (!err)
 		err = bind_and_listen(fd, addr);

@@ -24,14 +24,14 @@
 /* after plait_maps.h, whose types it uses */
 #include "concentrator.skel.h"
 
-enum { SUBFLOWS_MAX = 8 };	/* further ones per connection; the kernel's limit */
+enum { SUBFLOWS_MAX = 8 }; /* further ones per connection; the kernel's limit */
 
 struct concentrator {
 	struct instance instance;
 	struct role_ops ops;
 	struct mptcp_pm pm;
 	bool limits_changed;
-	bool draining;			/* set by the main thread, read by workers */
+	bool draining; /* set by the main thread, read by workers */
 	unsigned int subflows_before, addresses_before;
 };
 
@@ -65,7 +65,7 @@ static bool take_destination(struct concentrator *concentrator, struct session *
 	if (!may_reach(concentrator, &destination, why))
 		return false;
 	if (!preamble->has_destination_port)
-		destination.port = session->local.port;	/* §4.4.1: it was left as it was */
+		destination.port = session->local.port; /* §4.4.1: it was left as it was */
 	*why = PLAIT_PM_MALFORMED;
 	session->key.remote = destination;
 	return destination.port != 0;
@@ -76,8 +76,8 @@ static bool take_source(struct concentrator *concentrator, struct session *sessi
 			const struct preamble *preamble, enum plait_reason *why)
 {
 	const struct config *config = concentrator->instance.config;
-	bool preserve = preamble->source.family == AF_INET ? config->preserve_source_v4 :
-							     config->preserve_source_v6;
+	bool preserve = preamble->source.family == AF_INET ? config->preserve_source_v4
+							   : config->preserve_source_v6;
 
 	if (!preamble->has_source || !preserve)
 		return true;
@@ -331,7 +331,5 @@ static size_t links(struct role *role, struct link_report *out, size_t max)
 	return count;
 }
 
-const struct role role_concentrator = {.open = open_concentrator,
-				       .close = close_concentrator,
-				       .drain = drain,
-				       .links = links};
+const struct role role_concentrator = {
+	.open = open_concentrator, .close = close_concentrator, .drain = drain, .links = links};

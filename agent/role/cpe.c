@@ -33,13 +33,13 @@ enum {
 	EARLY_BYTES_MAX = 1400,
 	JOIN_TRIES_MAX = 5,
 	JOIN_RETRY_MS = 1000,
-	FIRST_LINK_TABLE = 1,		/* from the instance's base */
+	FIRST_LINK_TABLE = 1, /* from the instance's base */
 };
 
 /* How to reach a concentrator over a link in one family. */
 struct path {
-	struct plait_addr local;	/* family 0: there is no way */
-	struct plait_addr remote;	/* port 0: the flow's own */
+	struct plait_addr local; /* family 0: there is no way */
+	struct plait_addr remote; /* port 0: the flow's own */
 };
 
 struct cpe {
@@ -135,8 +135,7 @@ static void find_path(struct cpe *cpe, unsigned int link, unsigned int ifindex, 
 		*out = path;
 }
 
-static void log_paths(const struct cpe *cpe, unsigned int link,
-		      const struct path found[FAMILIES])
+static void log_paths(const struct cpe *cpe, unsigned int link, const struct path found[FAMILIES])
 {
 	const char *name = cpe->instance.config->links[link].name;
 
@@ -154,8 +153,7 @@ static void find_paths(struct cpe *cpe)
 	const struct config *config = cpe->instance.config;
 	struct path found[CONFIG_MAX_LINKS][FAMILIES];
 
-	routes_remove(&cpe->instance.routes, link_table(cpe, 0),
-		      link_table(cpe, CONFIG_MAX_LINKS));
+	routes_remove(&cpe->instance.routes, link_table(cpe, 0), link_table(cpe, CONFIG_MAX_LINKS));
 	for (unsigned int link = 0; link < config->link_count; link++) {
 		unsigned int ifindex = if_nametoindex(config->links[link].interface);
 
@@ -193,8 +191,8 @@ static enum judged judge_syn(void *role, struct session *session, const struct h
 }
 
 /* plain-mode-08 §4.2: destination always, source where it is to be preserved. */
-static int write_payload(const struct cpe *cpe, const struct session *session,
-			 const uint8_t *early, size_t early_len, uint8_t *out, size_t size)
+static int write_payload(const struct cpe *cpe, const struct session *session, const uint8_t *early,
+			 size_t early_len, uint8_t *out, size_t size)
 {
 	const struct config *config = cpe->instance.config;
 	bool v4 = session->key.remote.family == AF_INET;
@@ -209,7 +207,7 @@ static int write_payload(const struct cpe *cpe, const struct session *session,
 	int len;
 
 	if (!preamble.has_destination_port)
-		preamble.destination.port = 0;	/* the SYN's own says it */
+		preamble.destination.port = 0; /* the SYN's own says it */
 	len = preamble_write(&preamble, out, size);
 	if (len < 0 || (size_t)len + early_len > size)
 		return len < 0 ? len : -ENOSPC;
@@ -464,5 +462,4 @@ static size_t links(struct role *role, struct link_report *out, size_t max)
 	return count;
 }
 
-const struct role role_cpe = {
-	.open = open_cpe, .close = close_cpe, .drain = drain, .links = links};
+const struct role role_cpe = {.open = open_cpe, .close = close_cpe, .drain = drain, .links = links};

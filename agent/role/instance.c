@@ -33,7 +33,7 @@ enum {
  */
 static uint32_t mark_base_of(const char *name)
 {
-	uint32_t hash = 2166136261u;	/* FNV-1a */
+	uint32_t hash = 2166136261u; /* FNV-1a */
 
 	for (; *name; name++)
 		hash = (hash ^ (unsigned char)*name) * 16777619u;
@@ -73,8 +73,8 @@ static int lock_name(struct instance *instance)
 static void cut_limits(struct instance *instance)
 {
 	unsigned long files = kernel_raise_file_limit();
-	unsigned long reserved = FILES_OF_MAIN + (unsigned long)FILES_A_WORKER *
-							 instance->worker_count;
+	unsigned long reserved =
+		FILES_OF_MAIN + (unsigned long)FILES_A_WORKER * instance->worker_count;
 	unsigned long possible = files > reserved ? (files - reserved) / FILES_A_SESSION : 1;
 
 	if (possible >= instance->config->max_sessions)
@@ -105,7 +105,7 @@ static int prepare_steering(struct instance *instance)
 	uint32_t base = instance->mark_base;
 	int err;
 
-	err = routes_remove(&instance->routes, base, base + 15);	/* of a killed run */
+	err = routes_remove(&instance->routes, base, base + 15); /* of a killed run */
 	for (unsigned int i = 0; !err && i < 2; i++) {
 		err = routes_add_local(&instance->routes, families[i], base);
 		if (!err)
@@ -264,8 +264,7 @@ int instance_attach(struct instance *instance, const char *program, const char *
 		    enum dataplane_hook hook)
 {
 	unsigned int ifindex = if_nametoindex(interface);
-	int err = ifindex ? dataplane_attach(instance->dataplane, program, ifindex, hook) :
-			    -ENODEV;
+	int err = ifindex ? dataplane_attach(instance->dataplane, program, ifindex, hook) : -ENODEV;
 
 	if (err)
 		log_error("attaching %s to %s: %s", program, interface, strerror(-err));
@@ -333,8 +332,8 @@ static void close_starts(struct instance *instance)
 void instance_close(struct instance *instance)
 {
 	if (instance->lock_fd < 0)
-		return;		/* nothing was touched */
-	dataplane_detach(instance->dataplane);	/* no more SYNs for an engine that ends */
+		return; /* nothing was touched */
+	dataplane_detach(instance->dataplane); /* no more SYNs for an engine that ends */
 	if (instance->engine_runs)
 		engine_stop(&instance->engine);
 	else if (!instance->starts_taken)

@@ -34,17 +34,17 @@ struct own_addresses {
 };
 
 struct instance {
-	struct config *config;		/* owned; limits are cut to what is possible */
+	struct config *config; /* owned; limits are cut to what is possible */
 	char lock_path[128];
-	int lock_fd;			/* -1: another instance has this name */
-	uint32_t mark_base;		/* of marks and routing tables, sixteen each */
+	int lock_fd; /* -1: another instance has this name */
+	uint32_t mark_base; /* of marks and routing tables, sixteen each */
 	char tap[IF_NAMESIZE];
 	struct routes routes;
 	struct sysctl_saved sysctls;
 	struct own_addresses own;
 	struct loop_watch address_watch;
 	int address_watch_fd;
-	void (*on_addresses)(struct instance *instance);	/* role's; after own changed */
+	void (*on_addresses)(struct instance *instance); /* role's; after own changed */
 	unsigned int worker_count;
 	struct worker_start start[PLAIT_MAX_WORKERS];
 	struct plait_settings settings;

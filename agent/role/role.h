@@ -22,7 +22,7 @@ struct role {
 	/* Fills at most max; returns their number. */
 	size_t (*links)(struct role *role, struct link_report *out, size_t max);
 	struct instance *instance;
-	void *own;			/* the role's state */
+	void *own; /* the role's state */
 };
 
 extern const struct role role_cpe, role_concentrator;

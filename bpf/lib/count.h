@@ -7,7 +7,7 @@
 
 /* Verdicts of tcx programs (enum tcx_action_base), missing in older headers. */
 enum verdict {
-	VERDICT_NEXT = -1,	/* as if plait were not there */
+	VERDICT_NEXT = -1, /* as if plait were not there */
 	VERDICT_PASS = 0,
 	VERDICT_DROP = 2,
 };

@@ -16,7 +16,7 @@
 #include "plait_pm.h"
 
 #ifndef AF_INET
-#define AF_INET	 2
+#define AF_INET  2
 #define AF_INET6 10
 #endif
 
@@ -25,7 +25,7 @@
 #endif
 
 enum {
-	IP_FRAGMENT = 0x3fff,		/* MF and offset */
+	IP_FRAGMENT = 0x3fff, /* MF and offset */
 	LONGEST_HEADERS = ETH_HLEN + 60 + 60,
 	EXTENSION_HEADERS_MAX = 3,
 	TCP_OPTIONS_MAX = 40,
@@ -38,9 +38,9 @@ enum parsed { PARSED_TCP, PARSED_OTHER, PARSED_MALFORMED };
 struct segment {
 	struct plait_addr source, destination;
 	__u32 l4_offset;
-	__u32 header_bytes;	/* TCP header with options */
-	__u32 payload_bytes;	/* by the IP header */
-	__u8 flags;		/* enum tcp_flag */
+	__u32 header_bytes; /* TCP header with options */
+	__u32 payload_bytes; /* by the IP header */
+	__u8 flags; /* enum tcp_flag */
 };
 
 static __always_inline bool is_syn(const struct segment *segment)
@@ -153,7 +153,7 @@ static __always_inline enum parsed parse_tcp(struct __sk_buff *skb, __u32 l2_byt
 enum mptcp_kind { MPTCP_NONE, MPTCP_CAPABLE, MPTCP_JOIN };
 
 struct option_walk {
-	__u8 octets[64];	/* a power of two, so that a mask bounds every index */
+	__u8 octets[64]; /* a power of two, so that a mask bounds every index */
 	__u32 bytes, at;
 	enum mptcp_kind found;
 };
@@ -193,7 +193,7 @@ static __always_inline enum mptcp_kind mptcp_kind(struct __sk_buff *skb,
 	struct option_walk walk = {};
 	__u64 bytes = segment->header_bytes - sizeof(struct tcphdr);
 
-	barrier_var(bytes);	/* what follows is for the verifier, and must stay */
+	barrier_var(bytes); /* what follows is for the verifier, and must stay */
 	if (bytes > TCP_OPTIONS_MAX)
 		return MPTCP_NONE;
 	barrier_var(bytes);

@@ -84,7 +84,7 @@ static __always_inline bool is_for_this_machine(const struct plait_addr *destina
 		return true;
 	if (destination->family == AF_INET6 &&
 	    (first == 0xff || (first == 0xfe && (destination->ip[1] & 0xc0) == 0x80)))
-		return true;	/* multicast, link-local */
+		return true; /* multicast, link-local */
 	return is_local_address(destination);
 }
 

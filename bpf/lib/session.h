@@ -14,10 +14,10 @@ static __always_inline bool is_local_address(const struct plait_addr *addr)
 	return bpf_map_lookup_elem(&local_addresses, &key);
 }
 
-enum direction { UP, DOWN };	/* up: from inside to remote */
+enum direction { UP, DOWN }; /* up: from inside to remote */
 
 static __always_inline struct plait_session_value *session_find(const struct segment *segment,
-								 enum direction direction)
+								enum direction direction)
 {
 	struct plait_session_key key = {.protocol = IPPROTO_TCP};
 

@@ -14,9 +14,8 @@ static __always_inline __u32 mark_of(enum plait_mark_kind kind)
 	return settings.mark_base + kind;
 }
 
-static __always_inline struct bpf_sock *lookup_tuple(struct __sk_buff *skb,
-						     const struct plait_addr *from,
-						     const struct plait_addr *to)
+static __always_inline struct bpf_sock *
+lookup_tuple(struct __sk_buff *skb, const struct plait_addr *from, const struct plait_addr *to)
 {
 	struct bpf_sock_tuple tuple = {};
 
@@ -58,8 +57,7 @@ static __always_inline enum steered steer_to_connection(struct __sk_buff *skb,
 }
 
 /* True if the segment's own connection has a socket that is still in use. */
-static __always_inline bool connection_exists(struct __sk_buff *skb,
-					      const struct segment *segment)
+static __always_inline bool connection_exists(struct __sk_buff *skb, const struct segment *segment)
 {
 	struct bpf_sock *sk = lookup_tuple(skb, &segment->source, &segment->destination);
 	bool exists;

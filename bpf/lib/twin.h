@@ -28,7 +28,7 @@ static __always_inline int leg_egress(struct __sk_buff *skb, __u32 l2_bytes)
 	if (parse_tcp(skb, l2_bytes, &segment) != PARSED_TCP || !(segment.flags & TCP_SYN))
 		return VERDICT_NEXT;
 	if (mptcp_kind(skb, &segment) == MPTCP_JOIN)
-		return VERDICT_NEXT;	/* the kernel retransmits these whole */
+		return VERDICT_NEXT; /* the kernel retransmits these whole */
 	/* a SYN without its payload is a retransmission; the agent starts afresh instead */
 	if (is_syn(&segment) && !segment.payload_bytes)
 		return verdict(VERDICT_DROP, PLAIT_SYN_BARE_DROPPED);

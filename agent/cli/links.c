@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "show.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "field.h"
+#include "table.h"
+#include "text.h"
+
+static const struct table_column columns[] = {
+	{"NAME", false},    {"INTERFACE", false}, {"TYPE", false}, {"USE", false},
+	{"WEIGHT", true},   {"STATE", false},     {"MTU", true},   {"SENT", true},
+	{"RECEIVED", true}, {"ADDRESSES", false},
+};
+
+static void put_addresses(struct table *table, const json_t *addresses)
+{
+	char *text = NULL;
+	size_t bytes = 0;
+	FILE *stream = open_memstream(&text, &bytes);
+
+	if (!stream) {
+		table->failed = true;
+		return;
+	}
+	for (size_t i = 0; i < json_array_size(addresses); i++) {
+		const char *address = json_string_value(json_array_get(addresses, i));
+
+		fprintf(stream, "%s%s", i ? " " : "", address ? address : "-");
+	}
+	if (fclose(stream))
+		table->failed = true;
+	else
+		table_cell(table, "%s", text);
+	free(text);
+}
+
+static void put_link(struct table *table, const json_t *link)
+{
+	table_cell(table, "%s", field_text(link, "name"));
+	table_cell(table, "%s", field_text(link, "interface"));
+	table_cell(table, "%s", field_text(link, "type"));
+	table_cell(table, "%s", field_text(link, "use"));
+	table_cell(table, "%" PRIu64, field_number(link, "weight"));
+	table_cell(table, "%s", field_text(link, "state"));
+	table_cell(table, "%" PRIu64, field_number(link, "mtu"));
+	table_cell(table, "%s", human_bytes(field_number(link, "sent_bytes")).text);
+	table_cell(table, "%s", human_bytes(field_number(link, "received_bytes")).text);
+	put_addresses(table, json_object_get(link, "addresses"));
+}
+
+int show_links(const json_t *reply, const struct show_options *options, FILE *stream)
+{
+	const json_t *links = json_object_get(reply, "links");
+	struct table table;
+	int error;
+
+	if (!json_is_array(links))
+		return -EPROTO;
+	table_open(&table, columns, sizeof(columns) / sizeof(*columns));
+	for (size_t i = 0; i < json_array_size(links); i++)
+		put_link(&table, json_array_get(links, i));
+	error = table_print(&table, stream);
+	table_close(&table);
+	return error;
+}

@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "config.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "document.h"
+#include "readers.h"
+#include "walk.h"
+
+enum { MAX_FILE_BYTES = 1 << 20 };
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define MAPPING(keys_, ...)                                               \
+	{                                                                 \
+		.keys = (keys_), .key_count = COUNT(keys_), ##__VA_ARGS__ \
+	}
+/* A list whose number and elements are the named fields of type. */
+#define LIST(type, count_, first_, ...)                                                            \
+	{                                                                                          \
+		.count = offsetof(type, count_), .first = offsetof(type, first_),                  \
+		.stride = sizeof(((type *)NULL)->first_[0]), .max = COUNT(((type *)NULL)->first_), \
+		__VA_ARGS__                                                                        \
+	}
+
+_Static_assert(offsetof(struct plait_policy_rule, source_port_last) ==
+		       offsetof(struct plait_policy_rule, source_port_first) + sizeof(__u16),
+	       "config_read_port_range() writes both");
+_Static_assert(offsetof(struct plait_policy_rule, destination_port_last) ==
+		       offsetof(struct plait_policy_rule, destination_port_first) + sizeof(__u16),
+	       "config_read_port_range() writes both");
+
+static bool has_ports(uint8_t protocol)
+{
+	return protocol == 0 || protocol == IPPROTO_TCP || protocol == IPPROTO_UDP ||
+	       protocol == IPPROTO_UDPLITE || protocol == IPPROTO_SCTP || protocol == IPPROTO_DCCP;
+}
+
+/* A rule that can never match is a mistake. */
+static int check_match(struct walk *walk, const struct node *node, void *into, const void *with)
+{
+	const struct node *port = node_value(node, "destination_port");
+	const struct node *destination = node_value(node, "destination");
+	const struct plait_policy_rule *rule = into;
+
+	if (!port)
+		port = node_value(node, "source_port");
+	if (port && !has_ports(rule->protocol))
+		return walk_fail(walk, port, "protocol %u has no ports", rule->protocol);
+	if (destination && rule->source.family && rule->source.family != rule->destination.family)
+		return walk_fail(walk, destination, "source and destination are of two families");
+	return 0;
+}
+
+static int check_pool(struct walk *walk, const struct node *node, void *into, const void *with)
+{
+	const struct config_pool *pool = into;
+
+	/* RFC 6296 is about IPv6; there is no such thing for IPv4. */
+	if (pool->translation == TRANSLATION_PREFIX && pool->prefix.family != AF_INET6)
+		return walk_fail(walk, node_value(node, "translation"),
+				 "prefix translation is for IPv6 only");
+	return 0;
+}
+
+/* Elements that do not start out as zeros */
+
+static int read_link(struct walk *walk, const struct node *node, void *into, const void *mapping)
+{
+	((struct config_link *)into)->weight = 1;
+	return walk_mapping(walk, node, into, mapping);
+}
+
+static int read_concentrator(struct walk *walk, const struct node *node, void *into,
+			     const void *mapping)
+{
+	((struct config_concentrator *)into)->port = CONFIG_DEFAULT_PORT;
+	return walk_mapping(walk, node, into, mapping);
+}
+
+static int read_rule(struct walk *walk, const struct node *node, void *into, const void *mapping)
+{
+	struct plait_policy_rule *rule = into;
+
+	rule->in_use = 1;
+	rule->source_port_last = rule->destination_port_last = 65535;
+	return walk_mapping(walk, node, into, mapping);
+}
+
+/* The tables, innermost first */
+
+static const char *const role_words[] = {"cpe", "concentrator", NULL};
+static const char *const mode_words[] = {"plain", "transparent", NULL};
+static const char *const handshake_words[] = {"faithful", "eager", NULL};
+static const char *const use_words[] = {"always", "overflow", "backup", NULL};
+static const char *const action_words[] = {"bond", "direct", "drop", NULL};
+static const char *const translation_words[] = {"shared", "one-to-one", "prefix", NULL};
+
+_Static_assert(PLAIT_BOND == 0 && PLAIT_DIRECT == 1 && PLAIT_DROP == 2, "order of action_words");
+
+static const struct range workers = {0, PLAIT_MAX_WORKERS};
+static const struct range weight = {1, 1000};
+static const struct range sessions = {1, 1 << 22};
+static const struct range held_syns = {1, 1 << 16};
+static const uint32_t lifetime_ms = 1;
+static const uint32_t udp_lifetime_ms = 120 * 1000; /* RFC 4787 REQ-5 */
+
+static const struct list links, concentrators, subscribers;
+
+#define AT(field) .offset = offsetof(struct config, field)
+
+static const struct list lan_interfaces =
+	LIST(struct config, lan.count, lan.name, .read = config_read_interface, .min = 1);
+static const struct key lan_keys[] = {
+	{"interfaces", walk_list, &lan_interfaces, .flags = FOR_CPE | REQUIRED},
+};
+static const struct mapping lan = MAPPING(lan_keys);
+
+#define IN_LINK(field) .offset = offsetof(struct config_link, field), .flags = FOR_CPE
+static const struct key link_keys[] = {
+	{"name", config_read_unique_name, &links, IN_LINK(name) | REQUIRED},
+	{"interface", config_read_interface, NULL, IN_LINK(interface) | REQUIRED},
+	{"type", config_read_access_type, NULL, IN_LINK(type)},
+	{"weight", walk_number, &weight, IN_LINK(weight)},
+	{"use", walk_word, use_words, IN_LINK(use)},
+	{"gateway", config_read_gateway, NULL, .flags = FOR_CPE},
+};
+static const struct mapping link_mapping = MAPPING(link_keys);
+static const struct list links =
+	LIST(struct config, link_count, links, .read = read_link, .with = &link_mapping, .min = 1);
+
+#define IN_CONCENTRATOR(field) \
+	.offset = offsetof(struct config_concentrator, field), .flags = FOR_CPE
+static const struct list concentrator_addresses =
+	LIST(struct config_concentrator, address_count, addresses,
+	     .read = config_read_unique_address, .min = 1);
+static const struct key concentrator_keys[] = {
+	{"name", config_read_unique_name, &concentrators, IN_CONCENTRATOR(name) | REQUIRED},
+	{"addresses", walk_list, &concentrator_addresses, .flags = FOR_CPE | REQUIRED},
+	{"port", config_read_port, NULL, IN_CONCENTRATOR(port)},
+};
+static const struct mapping concentrator = MAPPING(concentrator_keys);
+static const struct list concentrators =
+	LIST(struct config, concentrator_count, concentrators, .read = read_concentrator,
+	     .with = &concentrator, .min = 1);
+
+#define IN_RULE(field) .offset = offsetof(struct plait_policy_rule, field), .flags = FOR_CPE
+static const struct key match_keys[] = {
+	{"protocol", config_read_protocol, NULL, IN_RULE(protocol)},
+	{"source", config_read_prefix, NULL, IN_RULE(source)},
+	{"destination", config_read_prefix, NULL, IN_RULE(destination)},
+	{"source_port", config_read_port_range, NULL, IN_RULE(source_port_first)},
+	{"destination_port", config_read_port_range, NULL, IN_RULE(destination_port_first)},
+};
+static const struct mapping match = MAPPING(match_keys, .check = check_match);
+static const struct key rule_keys[] = {
+	{"match", walk_mapping, &match, .flags = FOR_CPE | REQUIRED},
+	{"action", walk_word, action_words, IN_RULE(action) | REQUIRED},
+};
+static const struct mapping rule = MAPPING(rule_keys);
+static const struct list policy =
+	LIST(struct config, policy_count, policy, .read = read_rule, .with = &rule);
+
+static const struct list customer_interfaces =
+	LIST(struct config, customer.count, customer.name, .read = config_read_interface, .min = 1);
+static const struct list customer_addresses =
+	LIST(struct config, customer_address_count, customer_addresses,
+	     .read = config_read_unique_address, .min = 1);
+/* an empty list would let in anyone and look like nobody */
+static const struct list customer_allow =
+	LIST(struct config, allow_count, allow, .read = config_read_prefix, .min = 1);
+static const struct key customer_keys[] = {
+	{"interfaces", walk_list, &customer_interfaces, .flags = FOR_CONCENTRATOR | REQUIRED},
+	{"addresses", walk_list, &customer_addresses, .flags = FOR_CONCENTRATOR | REQUIRED},
+	{"port", config_read_port, NULL, AT(customer_port), .flags = FOR_CONCENTRATOR},
+	{"allow", walk_list, &customer_allow, .flags = FOR_CONCENTRATOR},
+};
+static const struct mapping customer = MAPPING(customer_keys);
+
+#define IN_POOL(field) .offset = offsetof(struct config_pool, field), .flags = FOR_CONCENTRATOR
+static const struct key pool_keys[] = {
+	{"prefix", config_read_pool_prefix, NULL, IN_POOL(prefix) | REQUIRED},
+	{"translation", walk_word, translation_words, IN_POOL(translation)},
+};
+static const struct mapping pool = MAPPING(pool_keys, .check = check_pool);
+static const struct list pools =
+	LIST(struct config, pool_count, pools, .read = walk_mapping, .with = &pool);
+static const struct list internet_interfaces =
+	LIST(struct config, internet.count, internet.name, .read = config_read_interface, .min = 1);
+static const struct key internet_keys[] = {
+	{"interfaces", walk_list, &internet_interfaces, .flags = FOR_CONCENTRATOR | REQUIRED},
+	{"pools", walk_list, &pools, .flags = FOR_CONCENTRATOR},
+};
+static const struct mapping internet = MAPPING(internet_keys);
+
+static const struct list subscriber_sources = LIST(struct config_subscriber, source_count, sources,
+						   .read = config_read_unique_address, .min = 1);
+static const struct key subscriber_keys[] = {
+	{"name", config_read_unique_name, &subscribers, .flags = FOR_CONCENTRATOR | REQUIRED},
+	{"sources", walk_list, &subscriber_sources, .flags = FOR_CONCENTRATOR | REQUIRED},
+};
+static const struct mapping subscriber = MAPPING(subscriber_keys);
+static const struct list subscribers = LIST(struct config, subscriber_count, subscribers,
+					    .read = walk_mapping, .with = &subscriber);
+
+static const struct key preserve_keys[] = {
+	{"ipv4", walk_bool, NULL, AT(preserve_source_v4), FOR_BOTH},
+	{"ipv6", walk_bool, NULL, AT(preserve_source_v6), FOR_BOTH},
+};
+static const struct mapping preserve = MAPPING(preserve_keys);
+static const struct key lifetime_keys[] = {
+	{"tcp_established", walk_duration, &lifetime_ms, AT(lifetimes.tcp_established_ms),
+	 FOR_BOTH},
+	{"tcp_transitory", walk_duration, &lifetime_ms, AT(lifetimes.tcp_transitory_ms), FOR_BOTH},
+	{"reset", walk_duration, &lifetime_ms, AT(lifetimes.reset_ms), FOR_BOTH},
+	{"udp", walk_duration, &udp_lifetime_ms, AT(lifetimes.udp_ms), FOR_BOTH},
+};
+static const struct mapping lifetimes = MAPPING(lifetime_keys);
+static const struct key limit_keys[] = {
+	{"sessions", walk_number, &sessions, AT(max_sessions), FOR_BOTH},
+	{"held_syns", walk_number, &held_syns, AT(max_held_syns), FOR_BOTH},
+};
+static const struct mapping limits = MAPPING(limit_keys);
+
+static const struct key root_keys[] = {
+	{"role", walk_word, role_words, AT(role), FOR_BOTH | REQUIRED},
+	{"name", config_read_name, NULL, AT(name), FOR_BOTH},
+	{"mode", walk_word, mode_words, AT(mode), FOR_BOTH},
+	{"lan", walk_mapping, &lan, 0, FOR_CPE | REQUIRED},
+	{"links", walk_list, &links, 0, FOR_CPE | REQUIRED},
+	{"concentrators", walk_list, &concentrators, 0, FOR_CPE | REQUIRED},
+	{"policy", walk_list, &policy, 0, FOR_CPE},
+	{"customer", walk_mapping, &customer, 0, FOR_CONCENTRATOR | REQUIRED},
+	{"internet", walk_mapping, &internet, 0, FOR_CONCENTRATOR | REQUIRED},
+	{"subscribers", walk_list, &subscribers, 0, FOR_CONCENTRATOR},
+	{"handshake", walk_word, handshake_words, AT(handshake), FOR_BOTH},
+	{"udp", config_read_udp, NULL, AT(udp), FOR_BOTH},
+	{"preserve_source", walk_mapping, &preserve, 0, FOR_BOTH},
+	{"fastclose_on_expiry", walk_bool, NULL, AT(fastclose_on_expiry), FOR_BOTH},
+	{"lifetimes", walk_mapping, &lifetimes, 0, FOR_BOTH},
+	{"limits", walk_mapping, &limits, 0, FOR_BOTH},
+	{"workers", walk_number, &workers, AT(workers), FOR_BOTH},
+	{"drain", walk_duration, NULL, AT(drain_ms), FOR_BOTH},
+};
+static const struct mapping root = MAPPING(root_keys);
+
+/* Which keys there may be depends on the role, so it is read before all others. */
+static int read_role(struct walk *walk, const struct node *node)
+{
+	const struct node *value;
+	size_t path_chars;
+	int err;
+
+	if (node->kind != NODE_MAPPING)
+		return walk_expected(walk, node, "a mapping");
+	value = node_value(node, "role");
+	path_chars = walk_enter_key(walk, "role");
+	if (!value)
+		return walk_fail(walk, node, "missing");
+	err = walk_word(walk, value, &walk->config->role, role_words);
+	if (err == 0)
+		walk_leave(walk, path_chars);
+	return err;
+}
+
+static void set_defaults(struct config *config)
+{
+	strcpy(config->name, role_words[config->role]);
+	config->udp = config->role == ROLE_CPE ? UDP_STREAM : UDP_BOTH;
+	config->preserve_source_v6 = true;
+	config->lifetimes.tcp_established_ms = 7440 * 1000;
+	config->lifetimes.tcp_transitory_ms = 240 * 1000;
+	config->lifetimes.reset_ms = 240 * 1000;
+	config->lifetimes.udp_ms = 300 * 1000;
+	config->max_sessions = 65536;
+	config->max_held_syns = 4096;
+	config->customer_port = config->role == ROLE_CONCENTRATOR ? CONFIG_DEFAULT_PORT : 0;
+}
+
+static int read_tree(const struct node *node, struct config *config, struct config_error *error)
+{
+	struct walk walk = {.config = config, .error = error};
+	int err = read_role(&walk, node);
+
+	if (err < 0)
+		return err;
+	set_defaults(config);
+	return walk_mapping(&walk, node, config, &root);
+}
+
+static void free_pointer(void *pointer)
+{
+	free(*(void **)pointer);
+}
+
+static int read_text(FILE *file, char *text, size_t *len, struct config_error *error)
+{
+	errno = 0;
+	*len = fread(text, 1, MAX_FILE_BYTES + 1, file);
+	if (ferror(file))
+		return errno ? -errno : -EIO;
+	if (*len > MAX_FILE_BYTES) {
+		*error = (struct config_error){.text = "the file is longer than 1 MiB"};
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int config_read(FILE *file, struct config *out, struct config_error *error)
+{
+	__attribute__((cleanup(document_free))) struct document document = {};
+	__attribute__((cleanup(free_pointer))) struct config *config = calloc(1, sizeof(*config));
+	__attribute__((cleanup(free_pointer))) char *text = malloc(MAX_FILE_BYTES + 1);
+	size_t len;
+	int err;
+
+	if (!config || !text)
+		return -ENOMEM;
+	err = read_text(file, text, &len, error);
+	if (err == 0)
+		err = document_read(text, len, &document, error);
+	if (err == 0)
+		err = read_tree(document.root, config, error);
+	if (err == 0)
+		*out = *config;
+	return err;
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Configuration: one YAML file in, one plain struct out (design §6). Nothing
+ * here touches the system; whether an interface exists is the role's business.
+ */
+#ifndef PLAIT_CONFIG_H
+#define PLAIT_CONFIG_H
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "plait_addr.h"
+#include "plait_maps.h"
+
+enum {
+	CONFIG_NAME_BYTES = 32,
+	CONFIG_MAX_INTERFACES = 16,
+	CONFIG_MAX_LINKS = 8, /* MPTCP allows eight further subflows */
+	CONFIG_MAX_CONCENTRATORS = 8,
+	CONFIG_MAX_ADDRESSES = 16,
+	CONFIG_MAX_PREFIXES = 64,
+	CONFIG_MAX_SUBSCRIBERS = 1024,
+	CONFIG_MAX_SOURCES = 8,
+	CONFIG_DEFAULT_PORT = 6824, /* of a concentrator that is given none */
+};
+
+enum config_role { ROLE_CPE, ROLE_CONCENTRATOR };
+enum config_mode { MODE_PLAIN, MODE_TRANSPARENT };
+enum config_use { USE_ALWAYS, USE_OVERFLOW, USE_BACKUP };
+enum config_handshake { HANDSHAKE_FAITHFUL, HANDSHAKE_EAGER };
+enum config_udp { UDP_STREAM, UDP_DATAGRAM, UDP_BOTH, UDP_OFF };
+enum config_translation { TRANSLATION_SHARED, TRANSLATION_ONE_TO_ONE, TRANSLATION_PREFIX };
+
+struct config_interfaces {
+	unsigned int count;
+	char name[CONFIG_MAX_INTERFACES][IF_NAMESIZE];
+};
+
+struct config_link {
+	char name[CONFIG_NAME_BYTES];
+	char interface[IF_NAMESIZE];
+	char type[CONFIG_NAME_BYTES]; /* access type, free text; empty if unset */
+	unsigned int weight; /* 1 to 1000, default 1 */
+	enum config_use use;
+	struct plait_addr gateway4, gateway6; /* family 0: take what the main table has */
+};
+
+struct config_concentrator {
+	char name[CONFIG_NAME_BYTES];
+	unsigned int address_count;
+	struct plait_addr addresses[CONFIG_MAX_ADDRESSES]; /* port is 0 */
+	uint16_t port; /* host byte order; 0: preserve */
+};
+
+struct config_pool {
+	struct plait_prefix prefix;
+	enum config_translation translation;
+};
+
+struct config_subscriber {
+	char name[CONFIG_NAME_BYTES];
+	unsigned int source_count;
+	struct plait_addr sources[CONFIG_MAX_SOURCES];
+};
+
+struct config_lifetimes { /* milliseconds */
+	uint32_t tcp_established_ms; /* default 7440 s (RFC 5382 REQ-5) */
+	uint32_t tcp_transitory_ms; /* default 240 s */
+	uint32_t reset_ms; /* default 240 s (plain-mode-08 §4.4.4) */
+	uint32_t udp_ms; /* default 300 s, at least 120 s (RFC 4787 REQ-5) */
+};
+
+struct config {
+	char name[CONFIG_NAME_BYTES];
+	enum config_role role;
+	enum config_mode mode;
+	enum config_handshake handshake;
+	enum config_udp udp;
+	bool preserve_source_v4, preserve_source_v6;
+	bool fastclose_on_expiry;
+	struct config_lifetimes lifetimes;
+	unsigned int workers; /* 0: one per CPU */
+	unsigned int max_sessions; /* limits.sessions, default 65536 */
+	unsigned int max_held_syns; /* limits.held_syns, default 4096 */
+	uint32_t drain_ms; /* how long SIGTERM lets sessions finish, default 0 */
+
+	/* role: cpe */
+	struct config_interfaces lan;
+	unsigned int link_count;
+	struct config_link links[CONFIG_MAX_LINKS];
+	unsigned int concentrator_count;
+	struct config_concentrator concentrators[CONFIG_MAX_CONCENTRATORS];
+	unsigned int policy_count;
+	struct plait_policy_rule policy[PLAIT_MAX_POLICY_RULES];
+
+	/* role: concentrator */
+	struct config_interfaces customer;
+	unsigned int customer_address_count;
+	struct plait_addr customer_addresses[CONFIG_MAX_ADDRESSES];
+	uint16_t customer_port; /* host byte order; 0: preserve */
+	unsigned int allow_count; /* 0: anyone on a customer-facing interface */
+	struct plait_prefix allow[CONFIG_MAX_PREFIXES];
+	struct config_interfaces internet;
+	unsigned int pool_count;
+	struct config_pool pools[CONFIG_MAX_PREFIXES];
+	unsigned int subscriber_count;
+	struct config_subscriber subscribers[CONFIG_MAX_SUBSCRIBERS];
+};
+
+/* Where a file is wrong, in words: "lan.interfaces: expected a list". */
+struct config_error {
+	unsigned int line, column; /* from 1; 0 if the file as a whole is meant */
+	char text[192];
+};
+
+/*
+ * Read a configuration from file. Returns 0 and fills *out, or -EINVAL and
+ * fills *error, or a negative errno for a file that cannot be read. *out is
+ * untouched on failure. The caller owns everything; nothing is kept.
+ */
+int config_read(FILE *file, struct config *out, struct config_error *error);
+
+#endif

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "report_json.h"
+
+#include <jansson.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/addr_text.h"
+#include "base/clock.h"
+
+/* Fifteen digits: a decimal comes out as it went in. With seventeen, 0.1 would not. */
+#define DUMP_FLAGS (JSON_COMPACT | JSON_REAL_PRECISION(15))
+
+struct field {
+	const char *key;
+	json_t *value; /* NULL if memory ran out */
+};
+
+/* Takes the values over; NULL if one of them is. */
+static json_t *object_of(const struct field *fields)
+{
+	json_t *object = json_object();
+	bool whole = true;
+
+	for (; fields->key; fields++)
+		whole &= !json_object_set_new(object, fields->key, fields->value);
+	if (whole)
+		return object;
+	json_decref(object);
+	return NULL;
+}
+
+#define OBJECT(...) object_of((const struct field[]){__VA_ARGS__, {NULL, NULL}})
+
+/* Takes array and value over. */
+static json_t *append(json_t *array, json_t *value)
+{
+	if (!json_array_append_new(array, value))
+		return array;
+	json_decref(array);
+	return NULL;
+}
+
+static json_t *text_json(const char *text)
+{
+	json_t *value = json_string(text ? text : "");
+	char *ascii;
+
+	if (value)
+		return value;
+	ascii = strdup(text ? text : "");
+	if (!ascii)
+		return NULL;
+	for (char *c = ascii; *c; c++) {
+		if ((unsigned char)*c > 0x7f)
+			*c = '?';
+	}
+	value = json_string(ascii);
+	free(ascii);
+	return value;
+}
+
+static json_t *number_json(uint64_t number)
+{
+	return json_integer((json_int_t)number);
+}
+
+static json_t *addr_json(const struct plait_addr *addr)
+{
+	return json_string(addr_text(addr).text);
+}
+
+/* Whole milliseconds: more would be noise. */
+static json_t *seconds_json(uint64_t ns)
+{
+	return json_real((double)(ns / NS_PER_MS) / 1000);
+}
+
+/* BPF stamps on other CPUs and may be a little ahead of now_ns. */
+static json_t *seconds_since_json(uint64_t then_ns, uint64_t now_ns)
+{
+	return seconds_json(then_ns < now_ns ? now_ns - then_ns : 0);
+}
+
+/* Takes document over. */
+static char *dump(json_t *document, size_t *bytes)
+{
+	char *text = document ? json_dumps(document, DUMP_FLAGS) : NULL;
+
+	json_decref(document);
+	if (text)
+		*bytes = strlen(text);
+	return text;
+}
+
+char *report_json_status(const struct status_report *status, size_t *bytes)
+{
+	json_t *document = OBJECT(
+		{"name", text_json(status->name)}, {"role", text_json(status->role)},
+		{"mode", text_json(status->mode)}, {"handshake", text_json(status->handshake)},
+		{"version", text_json(PLAIT_VERSION)}, {"pid", number_json((uint64_t)getpid())},
+		{"kernel", text_json(status->kernel)},
+		{"uptime_s", seconds_json(status->uptime_ns)},
+		{"workers", number_json(status->workers)},
+		{"sessions", number_json(status->sessions)},
+		{"max_sessions", number_json(status->max_sessions)},
+		{"held_syns", number_json(status->held_syns)});
+
+	return dump(document, bytes);
+}
+
+static json_t *protocol_json(uint8_t protocol)
+{
+	if (protocol == IPPROTO_TCP)
+		return json_string("tcp");
+	if (protocol == IPPROTO_UDP)
+		return json_string("udp");
+	return json_sprintf("%u", protocol);
+}
+
+static const char *state_name(const struct session_report *session)
+{
+	if (session->opening)
+		return "opening";
+	switch (session->counters.state) {
+	case PLAIT_SESSION_OPENING:
+		return "opening";
+	case PLAIT_SESSION_ESTABLISHED:
+		return "established";
+	case PLAIT_SESSION_CLOSING:
+		return "closing";
+	case PLAIT_SESSION_RESET:
+		return "reset";
+	}
+	return "unknown";
+}
+
+static json_t *subflow_json(const struct subflow_report *subflow)
+{
+	return OBJECT({"link", text_json(subflow->link)}, {"local", addr_json(&subflow->local)},
+		      {"remote", addr_json(&subflow->remote)},
+		      {"rtt_us", number_json(subflow->rtt_us)},
+		      {"sent_bytes", number_json(subflow->sent_bytes)},
+		      {"received_bytes", number_json(subflow->received_bytes)},
+		      {"retransmits", number_json(subflow->retransmits)},
+		      {"backup", json_boolean(subflow->backup)});
+}
+
+static json_t *subflows_json(const struct session_report *session)
+{
+	json_t *array = json_array();
+
+	for (unsigned int i = 0; array && i < session->subflow_count; i++)
+		array = append(array, subflow_json(&session->subflows[i]));
+	return array;
+}
+
+static json_t *direction_json(uint64_t packets, uint64_t octets)
+{
+	return OBJECT({"packets", number_json(packets)}, {"bytes", number_json(octets)});
+}
+
+static json_t *session_json(const struct session_report *session, uint64_t now_ns)
+{
+	const struct plait_session_value *counters = &session->counters;
+	uint64_t seen_ns = counters->last_seen_ns ? counters->last_seen_ns : counters->created_ns;
+
+	return OBJECT(
+		{"protocol", protocol_json(session->key.protocol)},
+		{"inside", addr_json(&session->key.inside)},
+		{"remote", addr_json(&session->key.remote)},
+		{"state", text_json(state_name(session))},
+		{"age_s", seconds_since_json(counters->created_ns, now_ns)},
+		{"idle_s", seconds_since_json(seen_ns, now_ns)},
+		{"up", direction_json(counters->up_packets, counters->up_bytes)},
+		{"down", direction_json(counters->down_packets, counters->down_bytes)},
+		{"mptcp", json_boolean(session->mptcp)}, {"token", number_json(session->token)},
+		{"worker", number_json(session->worker)}, {"subflows", subflows_json(session)});
+}
+
+static int put_session(FILE *stream, const struct session_report *session, uint64_t now_ns)
+{
+	json_t *document = session_json(session, now_ns);
+	int error = document ? json_dumpf(document, stream, DUMP_FLAGS) : -1;
+
+	json_decref(document);
+	return error;
+}
+
+/*
+ * Session by session: a tree of all of them would take some ten times the
+ * memory of the text.
+ */
+char *report_json_sessions(const struct session_report *sessions, size_t count, uint64_t now_ns,
+			   size_t *bytes)
+{
+	char *text = NULL;
+	size_t length = 0;
+	FILE *stream = open_memstream(&text, &length);
+	int error = 0;
+
+	if (!stream)
+		return NULL;
+	fputs("{\"sessions\":[", stream);
+	for (size_t i = 0; i < count && !error; i++) {
+		if (i)
+			fputc(',', stream);
+		error = put_session(stream, &sessions[i], now_ns);
+	}
+	fputs("]}", stream);
+	error |= ferror(stream);
+	if (fclose(stream) || error) {
+		free(text);
+		return NULL;
+	}
+	*bytes = length;
+	return text;
+}
+
+static json_t *addresses_json(const struct link_report *link)
+{
+	json_t *array = json_array();
+
+	for (unsigned int i = 0; array && i < link->address_count; i++)
+		array = append(array, addr_json(&link->addresses[i]));
+	return array;
+}
+
+static json_t *link_json(const struct link_report *link)
+{
+	return OBJECT({"name", text_json(link->name)}, {"interface", text_json(link->interface)},
+		      {"type", text_json(link->type)}, {"use", text_json(link->use)},
+		      {"weight", number_json(link->weight)},
+		      {"state", text_json(link->up && link->carrier ? "up" : "down")},
+		      {"mtu", number_json(link->mtu)}, {"addresses", addresses_json(link)},
+		      {"sent_bytes", number_json(link->sent_bytes)},
+		      {"received_bytes", number_json(link->received_bytes)},
+		      {"sent_packets", number_json(link->sent_packets)},
+		      {"received_packets", number_json(link->received_packets)});
+}
+
+char *report_json_links(const struct link_report *links, size_t count, size_t *bytes)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; array && i < count; i++)
+		array = append(array, link_json(&links[i]));
+	return dump(OBJECT({"links", array}), bytes);
+}
+
+char *report_json_counters(const uint64_t counters[PLAIT_REASON_COUNT], size_t *bytes)
+{
+	const struct field fields[] = {
+#define X(id, name, text) {#name, number_json(counters[PLAIT_##id])},
+		PLAIT_REASONS(X)
+#undef X
+			{NULL, NULL},
+	};
+
+	return dump(OBJECT({"counters", object_of(fields)}), bytes);
+}
+
+char *report_json_error(const char *text, size_t *bytes)
+{
+	return dump(OBJECT({"error", text_json(text)}), bytes);
+}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* The control server before made-up reports: fake_agent SOCKET SESSIONS, until SIGTERM. */
+#include <errno.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "view/control_server.h"
+
+static const char evil_name[] = "d\x1b]0;x\a\x7fsl";
+
+static struct loop loop;
+static long session_count;
+
+static void stop(int signal)
+{
+	loop.stopped = true;
+}
+
+static struct plait_addr address(uint8_t last, uint16_t port)
+{
+	return (struct plait_addr){.family = AF_INET, .ip = {192, 0, 2, last}, .port = htons(port)};
+}
+
+static void status(void *owner, struct status_report *out)
+{
+	*out = (struct status_report){
+		.name = "fake",
+		.role = "cpe",
+		.mode = "plain",
+		.handshake = "faithful",
+		.uptime_ns = 3725500000000,
+		.workers = 4,
+		.sessions = (unsigned int)session_count,
+		.max_sessions = 65536,
+		.held_syns = 1,
+		.kernel = "6.12.1",
+	};
+}
+
+static void fill_session(struct session_report *session, long i, uint64_t now_ns)
+{
+	session->key.inside = address(1, (uint16_t)(40000 + i % 20000));
+	session->key.remote = address(2, 80);
+	session->key.protocol = IPPROTO_TCP;
+	session->counters = (struct plait_session_value){
+		.created_ns = now_ns - 90000000000,
+		.last_seen_ns = now_ns + 1000000000,
+		.up_packets = 10,
+		.up_bytes = 1500,
+		.down_packets = 20,
+		.down_bytes = 2000000,
+		.state = PLAIT_SESSION_ESTABLISHED,
+	};
+	session->mptcp = true;
+	session->token = 0xfffffffe;
+	session->subflow_count = 2;
+	for (unsigned int j = 0; j < 2; j++) {
+		session->subflows[j].local = address(3, (uint16_t)(33000 + j));
+		session->subflows[j].remote = address(4, 6824);
+		session->subflows[j].rtt_us = 12345;
+		session->subflows[j].sent_bytes = 999950;
+		session->subflows[j].backup = j;
+		strcpy(session->subflows[j].link, j ? "lte\xff" : evil_name);
+	}
+}
+
+static long sessions(void *owner, struct session_report **out)
+{
+	struct timespec now;
+
+	if (session_count < 0)
+		return session_count;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	*out = calloc((size_t)session_count + 1, sizeof(**out));
+	if (!*out)
+		return -ENOMEM;
+	for (long i = 0; i < session_count; i++)
+		fill_session(&(*out)[i], i, (uint64_t)now.tv_sec * 1000000000);
+	return session_count;
+}
+
+static size_t links(void *owner, struct link_report *out, size_t max)
+{
+	*out = (struct link_report){.use = "always", .up = true, .weight = 3, .mtu = 1500};
+	strcpy(out->name, evil_name);
+	strcpy(out->interface, "w1");
+	out->addresses[0] = address(3, 0);
+	out->addresses[1] = address(5, 0);
+	out->address_count = 2;
+	out->sent_bytes = 123456789;
+	return 1;
+}
+
+static void counters(void *owner, uint64_t out[PLAIT_REASON_COUNT])
+{
+	out[PLAIT_SYN_HELD] = 12;
+	out[PLAIT_PIPES_EXHAUSTED] = 1;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct view_source source = {NULL, status, sessions, links, counters};
+	struct control_server *server = NULL;
+	int error;
+
+	session_count = atol(argv[2]);
+	signal(SIGTERM, stop);
+	error = loop_open(&loop);
+	if (!error)
+		error = control_server_open(&server, &loop, argv[1], &source);
+	if (error) {
+		fprintf(stderr, "%s\n", strerrorname_np(-error));
+		return 1;
+	}
+	puts("ready");
+	fflush(stdout);
+	while (!loop.stopped && !error) {
+		error = loop_wait(&loop, -1);
+		if (!error)
+			loop_dispatch(&loop);
+	}
+	control_server_close(server);
+	loop_close(&loop);
+	return error ? 1 : 0;
+}
