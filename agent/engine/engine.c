@@ -38,8 +38,13 @@ struct worker_call {
 static void session_ready(struct worker *worker, struct session *session, enum which_side which,
 			  uint32_t events)
 {
-	if (session->stage == STAGE_FREE || session->side[which].fd < 0)
+	struct side *side = &session->side[which];
+
+	if (session->stage == STAGE_FREE || side->fd < 0)
 		return; /* it ended earlier in this turn */
+	side->readable |= !!(events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR));
+	side->writable |= !!(events & (EPOLLOUT | EPOLLHUP | EPOLLERR));
+	side->hung_up |= !!(events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR));
 	if (session->stage == STAGE_RELAYING)
 		relay_ready(worker, session, which, events);
 	else

@@ -5,6 +5,9 @@
  * stay in the pipe and nothing more is read: the kernel's windows then stop the
  * sender. An empty pipe goes back to the pool at once. Where the pool has no pipe
  * left, bytes are copied without being kept (peek, write, then consume).
+ *
+ * Whether a side may be read or written is what epoll said last (edge-triggered),
+ * until reading or writing finds out otherwise.
  */
 #include "relay.h"
 
@@ -18,9 +21,14 @@
 #include "port/sockets.h"
 
 enum {
-	BYTES_A_TURN = 1024 * 1024, /* of one direction, before others have their turn */
-	JOIN_AFTER_MS = 100, /* short connections end before they would need a second path */
-	JOIN_AFTER_BYTES = 64 * 1024,
+	STEPS_A_TURN = 16, /* of one direction, before others have their turn */
+	/*
+	 * Reading from MPTCP by splice, the kernel allocates pages for all that is asked
+	 * for before it looks what is there (copy_splice_read). A direction therefore
+	 * copies until it fills a read of this size, and splices from then on.
+	 */
+	COPY_BYTES = 16 * 1024,
+	JOIN_AFTER_MS = 100, /* or as soon as COPY_BYTES were there at once */
 };
 
 enum pumped { PUMP_WAITS, PUMP_MORE, PUMP_READ_FAILED, PUMP_WRITE_FAILED };
@@ -42,25 +50,29 @@ static void release_pipe(struct worker *worker, struct half *half)
 	half->in_pipe = 0;
 }
 
-/* -> bytes read, 0 at FIN or if it would block, negative on failure */
-static ssize_t fill_pipe(struct worker *worker, struct half *half, struct side *from)
+/* What recv() or splice() says when it has read nothing. */
+static enum pumped nothing_read(struct half *half, struct side *from, ssize_t n)
+{
+	if (n < 0 && !would_block())
+		return PUMP_READ_FAILED;
+	from->readable = false;
+	half->ended = n == 0;
+	return PUMP_WAITS;
+}
+
+static enum pumped fill_pipe(struct worker *worker, struct half *half, struct side *from)
 {
 	int pipe_fd = worker->pipes.pipe[half->pipe].write_fd;
 	ssize_t n = splice(from->fd, NULL, pipe_fd, NULL, PIPE_BYTES,
 			   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 
-	if (n > 0) {
-		half->in_pipe = (uint32_t)n;
-		return n;
-	}
-	if (n < 0 && !would_block())
-		return -1;
-	from->readable = false;
-	half->ended = n == 0;
-	return 0;
+	if (n <= 0)
+		return nothing_read(half, from, n);
+	half->in_pipe = (uint32_t)n;
+	return PUMP_MORE;
 }
 
-static ssize_t empty_pipe(struct worker *worker, struct half *half, struct side *to)
+static enum pumped empty_pipe(struct worker *worker, struct half *half, struct side *to)
 {
 	int pipe_fd = worker->pipes.pipe[half->pipe].read_fd;
 	ssize_t n = splice(pipe_fd, NULL, to->fd, NULL, half->in_pipe,
@@ -68,66 +80,92 @@ static ssize_t empty_pipe(struct worker *worker, struct half *half, struct side 
 
 	if (n > 0) {
 		half->in_pipe -= (uint32_t)n;
-		return n;
+		return PUMP_MORE;
 	}
 	if (n < 0 && !would_block())
-		return -1;
+		return PUMP_WRITE_FAILED;
 	to->writable = false;
-	return 0;
+	return PUMP_WAITS;
+}
+
+static ssize_t send_some(struct side *to, const uint8_t *bytes, size_t len)
+{
+	ssize_t sent = send(to->fd, bytes, len, MSG_NOSIGNAL);
+
+	if (sent < 0 && would_block())
+		sent = 0;
+	if (sent >= 0 && (size_t)sent < len)
+		to->writable = false;
+	return sent;
+}
+
+/* Small amounts are copied; what cannot be written waits in the (empty) pipe. */
+static enum pumped copy_small(struct worker *worker, struct half *half, struct side *from,
+			      struct side *to)
+{
+	ssize_t sent, n = recv(from->fd, worker->scratch, COPY_BYTES, 0);
+
+	if (n <= 0)
+		return nothing_read(half, from, n);
+	half->bulk = n == COPY_BYTES;
+	if (n < COPY_BYTES && !from->hung_up)
+		from->readable = false; /* that was all there was */
+	sent = send_some(to, worker->scratch, (size_t)n);
+	if (sent < 0)
+		return PUMP_WRITE_FAILED;
+	if (sent == n)
+		return PUMP_MORE;
+	if (write(worker->pipes.pipe[half->pipe].write_fd, worker->scratch + sent,
+		  (size_t)(n - sent)) != n - sent)
+		return PUMP_READ_FAILED; /* they would be lost */
+	half->in_pipe = (uint32_t)(n - sent);
+	return PUMP_WAITS;
 }
 
 /* Without a pipe: only what was written is consumed. */
-static enum pumped copy_once(struct worker *worker, struct half *half, struct side *from,
-			     struct side *to)
+static enum pumped copy_peeked(struct worker *worker, struct half *half, struct side *from,
+			       struct side *to)
 {
 	ssize_t n, sent;
 
 	count(worker, PLAIT_PIPES_EXHAUSTED);
 	n = recv(from->fd, worker->scratch, SCRATCH_BYTES, MSG_PEEK);
-	if (n <= 0) {
-		if (n < 0 && !would_block())
-			return PUMP_READ_FAILED;
-		from->readable = false;
-		half->ended = n == 0;
-		return PUMP_WAITS;
-	}
-	sent = send(to->fd, worker->scratch, (size_t)n, MSG_NOSIGNAL);
-	if (sent < 0 && !would_block())
+	if (n <= 0)
+		return nothing_read(half, from, n);
+	sent = send_some(to, worker->scratch, (size_t)n);
+	if (sent < 0)
 		return PUMP_WRITE_FAILED;
-	if (sent < n)
-		to->writable = false;
 	if (sent > 0 && recv(from->fd, worker->scratch, (size_t)sent, 0) != sent)
 		return PUMP_READ_FAILED;
 	return to->writable ? PUMP_MORE : PUMP_WAITS;
 }
 
-/* Move bytes one way until something blocks or the turn's share is used up. */
-static enum pumped pump(struct worker *worker, struct session *session, struct half *half,
-			struct side *from, struct side *to)
+/* One read, or one write of what was read. */
+static enum pumped pump_once(struct worker *worker, struct half *half, struct side *from,
+			     struct side *to)
 {
-	for (uint32_t moved = 0; moved < BYTES_A_TURN;) {
-		ssize_t n;
+	if (!to->writable)
+		return PUMP_WAITS;
+	if (half->in_pipe)
+		return empty_pipe(worker, half, to);
+	if (half->ended || !from->readable)
+		return PUMP_WAITS;
+	if (half->pipe < 0)
+		half->pipe = pipes_take(&worker->pipes);
+	if (half->pipe < 0)
+		return copy_peeked(worker, half, from, to);
+	return half->bulk ? fill_pipe(worker, half, from) : copy_small(worker, half, from, to);
+}
 
-		if (!half->in_pipe) {
-			if (half->ended || !from->readable || !to->writable)
-				return PUMP_WAITS;
-			if (half->pipe < 0)
-				half->pipe = pipes_take(&worker->pipes);
-			if (half->pipe < 0)
-				return copy_once(worker, half, from, to);
-			n = fill_pipe(worker, half, from);
-			if (n <= 0)
-				return n ? PUMP_READ_FAILED : PUMP_WAITS;
-		}
-		if (!to->writable)
-			return PUMP_WAITS;
-		n = empty_pipe(worker, half, to);
-		if (n < 0)
-			return PUMP_WRITE_FAILED;
-		moved += (uint32_t)n;
-		session->relayed_bytes += (uint64_t)n;
-	}
-	return PUMP_MORE;
+/* Move bytes one way until something blocks or the turn's share is used up. */
+static enum pumped pump(struct worker *worker, struct half *half, struct side *from,
+			struct side *to)
+{
+	enum pumped pumped = PUMP_MORE;
+
+	for (unsigned int i = 0; pumped == PUMP_MORE && i < STEPS_A_TURN; i++)
+		pumped = pump_once(worker, half, from, to);
+	return pumped;
 }
 
 /* Close one side: a dead one quietly, a live one so that its peer learns of it. */
@@ -193,8 +231,10 @@ static void pass_end(struct worker *worker, struct session *session, struct half
 		release_pipe(worker, half);
 	if (!half->ended || half->in_pipe || half->shut)
 		return;
-	shutdown(to->fd, SHUT_WR);
 	half->shut = true;
+	if (session->half[SIDE_PLAIN].shut && session->half[SIDE_LEG].shut)
+		return; /* closing will say so */
+	shutdown(to->fd, SHUT_WR);
 	if (!session->joins_pending)
 		session_timer(worker, session, lifetime_ms(worker, session));
 }
@@ -205,7 +245,7 @@ static bool run_half(struct worker *worker, struct session *session, enum which_
 	enum which_side to = from == SIDE_PLAIN ? SIDE_LEG : SIDE_PLAIN;
 	struct half *half = &session->half[from];
 
-	switch (pump(worker, session, half, &session->side[from], &session->side[to])) {
+	switch (pump(worker, half, &session->side[from], &session->side[to])) {
 	case PUMP_READ_FAILED:
 		end_by_reset(worker, session, from);
 		return false;
@@ -225,7 +265,7 @@ static bool run_half(struct worker *worker, struct session *session, enum which_
 static void hasten_join(struct worker *worker, struct session *session)
 {
 	if (session->joins_pending && !session->join_tries &&
-	    session->relayed_bytes >= JOIN_AFTER_BYTES)
+	    (session->half[SIDE_PLAIN].bulk || session->half[SIDE_LEG].bulk))
 		session_timer(worker, session, 0);
 }
 
@@ -243,10 +283,6 @@ void relay_run(struct worker *worker, struct session *session)
 void relay_ready(struct worker *worker, struct session *session, enum which_side which,
 		 uint32_t epoll_events)
 {
-	struct side *side = &session->side[which];
-
-	side->readable |= !!(epoll_events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR));
-	side->writable |= !!(epoll_events & (EPOLLOUT | EPOLLHUP | EPOLLERR));
 	/* reading would tell of the error too, but after a FIN nobody reads */
 	if (epoll_events & EPOLLERR && session->half[which].ended)
 		end_by_reset(worker, session, which);
@@ -294,7 +330,5 @@ void relay_start(struct worker *worker, struct session *session)
 	session->joins_pending = session->token && worker->ops->join;
 	session_timer(worker, session,
 		      session->joins_pending ? JOIN_AFTER_MS : lifetime_ms(worker, session));
-	session->side[SIDE_PLAIN].readable = session->side[SIDE_PLAIN].writable = true;
-	session->side[SIDE_LEG].readable = session->side[SIDE_LEG].writable = true;
 	relay_run(worker, session);
 }

@@ -44,12 +44,14 @@ struct side {
 	struct loop_watch watch;
 	int fd; /* -1: not open */
 	bool readable, writable; /* as epoll said last; reading or writing finds out */
+	bool hung_up; /* FIN, RST or an error is there to be read */
 };
 
 /* One direction of the relay. */
 struct half {
 	int pipe; /* index in the worker's pool, -1 while it holds nothing */
 	uint32_t in_pipe; /* bytes read and not yet written */
+	bool bulk; /* reads have been large: splice */
 	bool ended; /* FIN read */
 	bool shut; /* and passed on */
 };
@@ -74,7 +76,6 @@ struct session {
 	struct held_syn *held; /* NULL once let go and accepted */
 	struct session *next; /* in the free list, the graveyard or the ready list */
 	uint64_t last_active_ns;
-	uint64_t relayed_bytes;
 	uint32_t token; /* of the leg; 0: none, or fell back */
 	uint16_t early_bytes; /* host's first bytes that went with the SYN */
 	uint8_t stage; /* enum session_stage */

@@ -93,7 +93,7 @@ int worker_side_open(struct worker *worker, struct session *session, enum which_
 		return err;
 	}
 	side->fd = fd;
-	side->readable = side->writable = false;
+	side->readable = side->writable = side->hung_up = false;
 	return 0;
 }
 

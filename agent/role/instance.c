@@ -96,7 +96,12 @@ static int change_sysctls(struct instance *instance)
 		return err;
 	/* client and server; cookies are waived socket by socket */
 	snprintf(value, sizeof(value), "%lu", strtoul(value, NULL, 0) | 3);
-	return sysctl_change(&instance->sysctls, "net/ipv4/tcp_fastopen", value);
+	err = sysctl_change(&instance->sysctls, "net/ipv4/tcp_fastopen", value);
+	/*
+	 * All legs lead to one address and port, so ports run short: take one from
+	 * TIME_WAIT where timestamps make that safe (RFC 6191).
+	 */
+	return err ? err : sysctl_change(&instance->sysctls, "net/ipv4/tcp_tw_reuse", "1");
 }
 
 static int prepare_steering(struct instance *instance)
