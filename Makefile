@@ -77,7 +77,8 @@ $(B)/bpf-tests: $(call obj,$(BPF_TESTS),obj) $(call obj,$(wildcard agent/base/*.
 	$(CC) $(CFLAGS) -o $@ $^ -lcriterion $(LDLIBS)
 $(B)/fuzz/%: tests/fuzz/%.c $(UNIT_TESTED)
 	@mkdir -p $(@D)
-	$(CLANG) $(CPPFLAGS) -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined -o $@ $^ $(LDLIBS)
+	$(CLANG) $(CPPFLAGS) -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined \
+	  -fno-sanitize-recover=undefined -o $@ $^ $(LDLIBS)
 
 deps: ## install what build, tests and demo need from Debian
 	tools/deps.sh
@@ -98,9 +99,11 @@ check-fuzz: $(FUZZERS) ## replay the fuzz corpora
 	@for f in $(FUZZERS); do echo "replay $$f"; $$f -runs=0 tests/fuzz/corpus/$$(basename $$f) 2>&1 | tail -n 1; done
 
 FUZZ_SECONDS ?= 60
+# New finds go to build/fuzz/found; what is worth keeping is moved to tests/fuzz/corpus by hand.
 fuzz: $(FUZZERS) ## fuzz every target for FUZZ_SECONDS (60)
-	@for f in $(FUZZERS); do echo "== $$f"; \
-	  $$f -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 tests/fuzz/corpus/$$(basename $$f) || exit 1; done
+	@for f in $(FUZZERS); do echo "== $$f"; mkdir -p $(B)/fuzz/found/$$(basename $$f); \
+	  $$f -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 $(B)/fuzz/found/$$(basename $$f) \
+	    tests/fuzz/corpus/$$(basename $$f) || exit 1; done
 
 demo: ## two shaped links, one file: link 1 alone, then bonded (as root, under a minute)
 	tools/deps.sh

@@ -114,7 +114,7 @@ static bool all_zero(const uint8_t *bytes, size_t len)
  * the address is zero (RFC 6052 §2.2), so the shortest form that has this is
  * taken; octet 8 is none of the address in any of them.
  */
-static bool local_nat64_forbidden(const uint8_t ip[IPV6_BYTES])
+static void local_nat64_embedded(const uint8_t ip[IPV6_BYTES], uint8_t out[IPV4_BYTES])
 {
 	static const uint8_t places[][IPV4_BYTES] = {
 		{6, 7, 9, 10},
@@ -122,17 +122,15 @@ static bool local_nat64_forbidden(const uint8_t ip[IPV6_BYTES])
 		{9, 10, 11, 12},
 		{12, 13, 14, 15},
 	};
-	uint8_t embedded[IPV4_BYTES];
 	size_t form = 0;
 
 	while (!all_zero(ip + places[form][3] + 1, IPV6_BYTES - 1 - places[form][3]))
 		form++;
 	for (size_t i = 0; i < IPV4_BYTES; i++)
-		embedded[i] = ip[places[form][i]];
-	return ipv4_forbidden(embedded);
+		out[i] = ip[places[form][i]];
 }
 
-static bool ipv6_forbidden(const uint8_t ip[IPV6_BYTES])
+static bool ipv6_embedded(const uint8_t ip[IPV6_BYTES], uint8_t out[IPV4_BYTES])
 {
 	/* prefixes of 96 bits before an IPv4 address; :: and ::1 are in the first */
 	static const uint8_t embedding[][IPV6_BYTES - IPV4_BYTES] = {
@@ -142,14 +140,34 @@ static bool ipv6_forbidden(const uint8_t ip[IPV6_BYTES])
 	};
 	static const uint8_t local_nat64[] = {0x00, 0x64, 0xff, 0x9b, 0x00, 0x01};
 
-	if (ip[0] == 0xff)
+	for (size_t i = 0; i < sizeof(embedding) / sizeof(embedding[0]); i++) {
+		if (memcmp(ip, embedding[i], sizeof(embedding[i])) != 0)
+			continue;
+		memcpy(out, ip + sizeof(embedding[i]), IPV4_BYTES);
 		return true;
-	for (size_t i = 0; i < sizeof(embedding) / sizeof(embedding[0]); i++)
-		if (memcmp(ip, embedding[i], sizeof(embedding[i])) == 0)
-			return ipv4_forbidden(ip + sizeof(embedding[i]));
-	if (memcmp(ip, local_nat64, sizeof(local_nat64)) == 0)
-		return local_nat64_forbidden(ip);
-	return false;
+	}
+	if (memcmp(ip, local_nat64, sizeof(local_nat64)) != 0)
+		return false;
+	local_nat64_embedded(ip, out);
+	return true;
+}
+
+static bool ipv6_forbidden(const uint8_t ip[IPV6_BYTES])
+{
+	uint8_t embedded[IPV4_BYTES];
+
+	return ip[0] == 0xff || (ipv6_embedded(ip, embedded) && ipv4_forbidden(embedded));
+}
+
+bool pm_addr_embedded_v4(const struct plait_addr *addr, struct plait_addr *out)
+{
+	uint8_t embedded[IPV4_BYTES];
+
+	if (addr->family != AF_INET6 || !ipv6_embedded(addr->ip, embedded))
+		return false;
+	*out = (struct plait_addr){.family = AF_INET, .port = addr->port};
+	memcpy(out->ip, embedded, IPV4_BYTES);
+	return true;
 }
 
 bool pm_addr_forbidden(const struct plait_addr *addr)

@@ -42,4 +42,10 @@ int pm_option_write(const struct pm_option *option, uint8_t *bytes, size_t size)
  */
 bool pm_addr_forbidden(const struct plait_addr *addr);
 
+/*
+ * The IPv4 address an IPv6 one is a disguise of (v4-mapped, v4-compatible, NAT64),
+ * with its port; false, and *out untouched, if it is none.
+ */
+bool pm_addr_embedded_v4(const struct plait_addr *addr, struct plait_addr *out);
+
 #endif

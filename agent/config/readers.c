@@ -62,14 +62,23 @@ static bool in_list(const struct config_interfaces *interfaces, const char *name
 	return false;
 }
 
-/* What an interface is used for already, or NULL. */
-static const char *interface_use(const struct config *config, const char *name)
+static bool is_part_of(const void *into, const struct config_interfaces *interfaces)
+{
+	return (uintptr_t)into >= (uintptr_t)interfaces &&
+	       (uintptr_t)into < (uintptr_t)(interfaces + 1);
+}
+
+/*
+ * What an interface is used for already, or NULL. A rented server has just one for
+ * customers and internet, so those two may share.
+ */
+static const char *interface_use(const struct config *config, const char *name, const void *into)
 {
 	if (in_list(&config->lan, name))
 		return "lan.interfaces";
-	if (in_list(&config->customer, name))
+	if (!is_part_of(into, &config->internet) && in_list(&config->customer, name))
 		return "customer.interfaces";
-	if (in_list(&config->internet, name))
+	if (!is_part_of(into, &config->customer) && in_list(&config->internet, name))
 		return "internet.interfaces";
 	for (unsigned int i = 0; i < config->link_count; i++)
 		if (strcmp(config->links[i].interface, name) == 0)
@@ -83,7 +92,7 @@ int config_read_interface(struct walk *walk, const struct node *node, void *into
 
 	if (node->kind != NODE_SCALAR || !interface_valid(node->text))
 		return walk_expected(walk, node, "an interface name of 1 to 15 characters");
-	use = interface_use(walk->config, node->text);
+	use = interface_use(walk->config, node->text, into);
 	if (use)
 		return walk_fail(walk, node, "\"%s\" is in %s already", node->text, use);
 	strcpy(into, node->text);

@@ -48,9 +48,13 @@ static bool is_allowed(const struct config *config, const struct plait_addr *sou
 static bool may_reach(struct concentrator *concentrator, const struct plait_addr *addr,
 		      enum plait_reason *why)
 {
+	struct plait_addr embedded = *addr;
+
+	pm_addr_embedded_v4(addr, &embedded);
 	if (pm_addr_forbidden(addr))
 		*why = PLAIT_PM_FORBIDDEN;
-	else if (instance_owns(&concentrator->instance, addr))
+	else if (instance_owns(&concentrator->instance, addr) ||
+		 instance_owns(&concentrator->instance, &embedded))
 		*why = PLAIT_PM_OWN_ADDRESS;
 	else
 		return true;

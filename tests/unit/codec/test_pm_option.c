@@ -379,3 +379,34 @@ Test(pm_option, forbids_what_has_no_family)
 
 	cr_expect(pm_addr_forbidden(&addr));
 }
+
+Test(pm_option, embedded_v4_is_found_in_each_disguise)
+{
+	/* 10.1.0.1 as v4-mapped, v4-compatible, and NAT64 (RFC 6052, RFC 8215 /48) */
+	static const struct plait_addr disguised[] = {
+		{.family = AF_INET6, .ip = {[10] = 0xff, 0xff, 10, 1, 0, 1}},
+		{.family = AF_INET6, .ip = {[12] = 10, 1, 0, 1}},
+		{.family = AF_INET6, .ip = {0, 0x64, 0xff, 0x9b, [12] = 10, 1, 0, 1}},
+		{.family = AF_INET6, .ip = {0, 0x64, 0xff, 0x9b, 0, 1, 10, 1, 0, 0, 1}},
+	};
+	const uint8_t expected[16] = {10, 1, 0, 1};
+
+	for (size_t i = 0; i < sizeof(disguised) / sizeof(disguised[0]); i++) {
+		struct plait_addr out = {};
+
+		cr_assert(pm_addr_embedded_v4(&disguised[i], &out), "form %zu", i);
+		cr_assert_eq(out.family, AF_INET);
+		cr_assert_arr_eq(out.ip, expected, sizeof(expected));
+	}
+}
+
+Test(pm_option, ordinary_addresses_embed_nothing)
+{
+	const struct plait_addr v6 = {.family = AF_INET6, .ip = {0x20, 0x01, 0x0d, 0xb8, [15] = 1}};
+	const struct plait_addr v4 = {.family = AF_INET, .ip = {10, 1, 0, 1}};
+	struct plait_addr out = {.family = 77};
+
+	cr_assert_not(pm_addr_embedded_v4(&v6, &out));
+	cr_assert_not(pm_addr_embedded_v4(&v4, &out));
+	cr_assert_eq(out.family, 77);
+}
