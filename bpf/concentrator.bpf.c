@@ -7,6 +7,7 @@
  */
 #include "lib/count.h"
 #include "lib/hold.h"
+#include "lib/icmp.h"
 #include "lib/parse.h"
 #include "lib/session.h"
 #include "lib/steer.h"
@@ -38,6 +39,8 @@ int customer_ingress(struct __sk_buff *skb)
 
 	if (skb->mark == mark_of(PLAIT_MARK_LET_GO))
 		return steer_let_go(skb, 0);
+	if (is_turned(skb))
+		return steer_error(skb);
 	if (parse_tcp(skb, ETH_HLEN, &segment) != PARSED_TCP || !is_syn(&segment))
 		return VERDICT_NEXT;
 	if (!bpf_map_lookup_elem(&customer_addresses, &segment.destination))
@@ -72,8 +75,10 @@ int internet_ingress(struct __sk_buff *skb)
 	struct plait_session_value *session;
 	struct segment segment;
 
+	if (is_turned(skb))
+		return steer_error(skb);
 	if (parse_tcp(skb, ETH_HLEN, &segment) != PARSED_TCP)
-		return VERDICT_NEXT;
+		return is_error_for_us(skb, ETH_HLEN) ? steer_error(skb) : VERDICT_NEXT;
 	session = session_find(&segment, DOWN);
 	if (session)
 		session_account(session, skb, DOWN, segment.flags);
@@ -89,11 +94,19 @@ int internet_egress(struct __sk_buff *skb)
 	struct segment segment;
 
 	if (parse_tcp(skb, ETH_HLEN, &segment) != PARSED_TCP)
-		return VERDICT_NEXT;
+		return is_error_for_us(skb, ETH_HLEN) ? turn_error_round(skb) : VERDICT_NEXT;
 	session = session_find(&segment, UP);
 	if (session)
 		session_account(session, skb, UP, segment.flags);
 	return VERDICT_NEXT;
+}
+
+SEC("tc")
+int customer_egress(struct __sk_buff *skb)
+{
+	if (skb->mark == mark_of(PLAIT_MARK_LEG))
+		return leg_egress(skb, ETH_HLEN);
+	return is_error_for_us(skb, ETH_HLEN) ? turn_error_round(skb) : VERDICT_NEXT;
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

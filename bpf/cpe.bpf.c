@@ -5,6 +5,7 @@
  */
 #include "lib/count.h"
 #include "lib/hold.h"
+#include "lib/icmp.h"
 #include "lib/parse.h"
 #include "lib/policy.h"
 #include "lib/session.h"
@@ -47,6 +48,8 @@ int lan_ingress(struct __sk_buff *skb)
 		return steer_let_go(skb, mark_of(PLAIT_MARK_STEER));
 	switch (parse_tcp(skb, ETH_HLEN, &segment)) {
 	case PARSED_OTHER:
+		if (is_error_for_us(skb, ETH_HLEN))
+			return steer_error(skb);
 		return verdict(VERDICT_NEXT, PLAIT_DIRECT_OTHER);
 	case PARSED_MALFORMED:
 		return verdict(VERDICT_DROP, PLAIT_DROP_MALFORMED);
@@ -76,6 +79,19 @@ int lan_egress(struct __sk_buff *skb)
 	if (session)
 		session_account(session, skb, DOWN, segment.flags);
 	return VERDICT_NEXT;
+}
+
+SEC("tc")
+int leg_egress_ether(struct __sk_buff *skb)
+{
+	return leg_egress(skb, ETH_HLEN);
+}
+
+/* For links without a link-layer header: PPP, raw-IP modems, tunnels. */
+SEC("tc")
+int leg_egress_raw(struct __sk_buff *skb)
+{
+	return leg_egress(skb, 0);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

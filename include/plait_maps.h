@@ -26,6 +26,7 @@ enum plait_mark_kind {
 	PLAIT_MARK_LEG = 1, /* socket: an MPTCP leg; its SYNs are sent twice */
 	PLAIT_MARK_TWIN = 2, /* packet: the second copy of such a SYN */
 	PLAIT_MARK_LET_GO = 3, /* packet: a held SYN on its way back */
+	PLAIT_MARK_TURNED = 4, /* packet: an ICMP error of the kernel's own, turned round */
 };
 
 /*

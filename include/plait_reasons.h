@@ -20,6 +20,7 @@
 	/* packets of bonded connections */ \
 	X(STEERED, steered, "segments handed to the agent's sockets") \
 	X(STEERED_CLOSING, steered_closing, "segments of connections whose session has ended") \
+	X(STEERED_ERROR, steered_error, "ICMP errors handed to the agent's sockets") \
 	X(STEER_FAILED, steer_failed, "segments of a session that has no socket, dropped") \
 	X(SYN_HELD, syn_held, "SYNs held and handed to the agent") \
 	X(SYN_HOLD_FAILED, syn_hold_failed, "SYNs dropped: ring buffer full or frame too long") \

@@ -203,11 +203,7 @@ static int make_tables(struct worker *worker, unsigned int sessions, unsigned in
 	if (!worker->sessions || !worker->held_syns)
 		return -ENOMEM;
 	err = timers_open(&worker->timers, sessions);
-	if (!err)
-		err = hash_open(&worker->by_tuple, sessions);
-	if (!err)
-		err = hash_open(&worker->by_claim, held);
-	return err;
+	return err ? err : hash_open(&worker->by_tuple, sessions);
 }
 
 static int open_ports(struct worker *worker)
@@ -356,7 +352,6 @@ static void free_worker(struct worker *worker)
 	if (worker->loop.epoll_fd)
 		loop_close(&worker->loop);
 	hash_close(&worker->by_tuple);
-	hash_close(&worker->by_claim);
 	timers_close(&worker->timers);
 	if (worker->sessions)
 		munmap(worker->sessions, worker->session_slots * sizeof(*worker->sessions));

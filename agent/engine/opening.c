@@ -166,12 +166,16 @@ static void dial(struct worker *worker, struct session *session)
 static void dial_again(struct worker *worker, struct session *session)
 {
 	struct side *side = dialled(worker, session);
+	struct plait_addr local;
 
 	if (++session->attempts == ATTEMPTS_MAX) {
 		dial_failed(worker, session, -ETIMEDOUT);
 		return;
 	}
 	count(worker, PLAIT_DIAL_AGAIN);
+	/* from the same port, so that the concentrator sees what it is */
+	if (!socket_local(side->fd, &local))
+		session->leg_port = local.port;
 	close(side->fd);
 	side->fd = -1;
 	dial(worker, session);
@@ -257,73 +261,42 @@ static void dial_ready(struct worker *worker, struct session *session, uint32_t 
 
 /* Held SYNs */
 
-static uint32_t claim_of(const struct worker *worker, const struct session *session)
-{
-	struct {
-		struct plait_addr subscriber, source, destination;
-	} claim = {session->peer, {}, session->key.remote};
-
-	claim.subscriber.port = 0;
-	if (session->transparent)
-		claim.source = session->key.inside;
-	return hash_of(&worker->by_claim, &claim, sizeof(claim));
-}
-
-static bool same_claim(const struct session *late, const struct session *now)
-{
-	if (!addr_same_ip(&late->peer, &now->peer) || late->transparent != now->transparent)
-		return false;
-	if (memcmp(&late->key.remote, &now->key.remote, sizeof(now->key.remote)))
-		return false;
-	return !now->transparent ||
-	       !memcmp(&late->key.inside, &now->key.inside, sizeof(now->key.inside));
-}
-
-static struct session *find_late(struct worker *worker, const struct session *now)
-{
-	uint32_t hash = claim_of(worker, now);
-
-	for (struct hash_node *node = hash_first(&worker->by_claim, hash); node;
-	     node = hash_next(node)) {
-		struct session *late = container_of(node, struct session, by_claim);
-
-		if (same_claim(late, now))
-			return late;
-	}
-	return NULL;
-}
-
-static void leave_late(struct worker *worker, struct session *session)
-{
-	hash_remove(&worker->by_claim, &session->by_claim);
-	session->stage = STAGE_DIALLING;
-}
-
 /* The SYN has waited as long as it may. What was dialled waits for the next one. */
 static void hold_expired(struct worker *worker, struct session *session)
 {
 	count(worker, PLAIT_HOLD_EXPIRED);
 	session->stage = STAGE_LATE;
-	hash_insert(&worker->by_claim, &session->by_claim, claim_of(worker, session));
 	session_timer(worker, session, LATE_MS);
 }
 
-/* A new attempt of the same CPE for the same destination: it takes over. */
-static void adopt(struct worker *worker, struct session *late, struct session *now)
+static bool asks_for_the_same(const struct held_syn *before, const struct held_syn *now)
+{
+	return before->syn.payload_len == now->syn.payload_len &&
+	       !memcmp(before->frame + before->syn.payload_offset,
+		       now->frame + now->syn.payload_offset, now->syn.payload_len);
+}
+
+/* A new attempt from the same address and port, for the same destination: it takes over. */
+static void adopt(struct worker *worker, struct session *late, struct held_syn *now)
 {
 	count(worker, PLAIT_ADOPTED);
-	leave_late(worker, late);
-	worker_session_unindex(worker, late);
 	worker_held_free(worker, late);
-	late->peer = now->peer;
-	late->local = now->local;
-	late->held = now->held;
-	now->held = NULL;
-	worker_session_free(worker, now);
-	worker_session_index(worker, late);
+	late->held = now;
+	late->stage = STAGE_DIALLING;
 	session_timer(worker, late, HOLD_MS);
 	if (late->dialled)
 		dial_done(worker, late);
+}
+
+/* A SYN whose addresses have a session already. */
+static void known_syn(struct worker *worker, struct session *session, struct held_syn *held)
+{
+	if (session->stage == STAGE_LATE && asks_for_the_same(session->held, held)) {
+		adopt(worker, session, held);
+	} else {
+		count(worker, PLAIT_SYN_DUPLICATE);
+		worker_held_put(worker, held);
+	}
 }
 
 static struct held_syn *read_record(struct worker *worker, const struct plait_held_syn *record)
@@ -355,34 +328,14 @@ static void refuse_syn(struct worker *worker, struct session *session, enum plai
 	worker_session_free(worker, session);
 }
 
-void opening_syn(struct worker *worker, const struct plait_held_syn *record)
+static void new_syn(struct worker *worker, struct session *session)
 {
-	struct held_syn *held = read_record(worker, record);
-	struct session *session = NULL, *late;
 	enum plait_reason why = PLAIT_PM_MALFORMED;
 	enum judged judged;
 
-	if (!held)
-		return;
-	if (worker_session_find(worker, &held->syn.source, &held->syn.destination))
-		count(worker, PLAIT_SYN_DUPLICATE);
-	else if (!(session = worker_session_new(worker)))
-		count(worker, PLAIT_SESSIONS_FULL);
-	if (!session) {
-		worker_held_put(worker, held);
-		return;
-	}
-	session->held = held;
-	session->peer = held->syn.source;
-	session->local = held->syn.destination;
-	judged = worker->ops->judge_syn(worker->ops->role, session, held, &why);
+	judged = worker->ops->judge_syn(worker->ops->role, session, session->held, &why);
 	if (judged == JUDGED_REFUSE) {
 		refuse_syn(worker, session, why);
-		return;
-	}
-	late = is_cpe(worker) || judged == JUDGED_LATER ? NULL : find_late(worker, session);
-	if (late) {
-		adopt(worker, late, session);
 		return;
 	}
 	worker_session_index(worker, session);
@@ -394,6 +347,30 @@ void opening_syn(struct worker *worker, const struct plait_held_syn *record)
 		refuse_syn(worker, session, PLAIT_SESSIONS_FULL);
 	else
 		let_go(worker, session);
+}
+
+void opening_syn(struct worker *worker, const struct plait_held_syn *record)
+{
+	struct held_syn *held = read_record(worker, record);
+	struct session *session;
+
+	if (!held)
+		return;
+	session = worker_session_find(worker, &held->syn.source, &held->syn.destination);
+	if (session) {
+		known_syn(worker, session, held);
+		return;
+	}
+	session = worker_session_new(worker);
+	if (!session) {
+		count(worker, PLAIT_SESSIONS_FULL);
+		worker_held_put(worker, held);
+		return;
+	}
+	session->held = held;
+	session->peer = held->syn.source;
+	session->local = held->syn.destination;
+	new_syn(worker, session);
 }
 
 /* Accepted connections */
@@ -452,6 +429,8 @@ static void read_preamble(struct worker *worker, struct session *session)
 		preamble_read_whole(worker, session, &preamble, (size_t)len);
 	else if (len != -EAGAIN)
 		refuse_preamble(worker, session, PLAIT_PM_MALFORMED);
+	else if (accepted(worker, session)->hung_up)
+		refuse_preamble(worker, session, PLAIT_PREAMBLE_CUT);
 }
 
 static void start_preamble(struct worker *worker, struct session *session)
@@ -504,8 +483,6 @@ void opening_accepted(struct worker *worker, int fd, const struct plait_addr *pe
 		session = unannounced(worker, peer, local);
 	else if (accepted(worker, session)->fd >= 0)
 		session = NULL; /* its tuple is taken */
-	else if (session->stage == STAGE_LATE)
-		leave_late(worker, session);
 	if (!session) {
 		if (is_cpe(worker))
 			tcp_reset(fd);
@@ -554,7 +531,6 @@ void opening_timer(struct worker *worker, struct session *session)
 			dial_failed(worker, session, -ETIMEDOUT);
 		break;
 	case STAGE_LATE:
-		leave_late(worker, session);
 		dial_failed(worker, session, -ETIMEDOUT);
 		break;
 	case STAGE_PREAMBLE:

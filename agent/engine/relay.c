@@ -28,6 +28,7 @@ enum {
 	 * copies until it fills a read of this size, and splices from then on.
 	 */
 	COPY_BYTES = 16 * 1024,
+	JOIN_AGAIN_MS = 20, /* after the kernel had refused, and bytes have moved */
 	JOIN_AFTER_MS = 100, /* or as soon as COPY_BYTES were there at once */
 };
 
@@ -262,11 +263,19 @@ static bool run_half(struct worker *worker, struct session *session, enum which_
 	return true;
 }
 
+/* Bytes have moved: they may be many, or what the kernel had waited for to allow joins. */
 static void hasten_join(struct worker *worker, struct session *session)
 {
-	if (session->joins_pending && !session->join_tries &&
-	    (session->half[SIDE_PLAIN].bulk || session->half[SIDE_LEG].bulk))
+	bool bulk = session->half[SIDE_PLAIN].bulk || session->half[SIDE_LEG].bulk;
+
+	if (session->join_refused) {
+		session->join_refused = false;
+		session->join_tries = 0;
+		session->joins_pending = true;
+		session_timer(worker, session, JOIN_AGAIN_MS);
+	} else if (session->joins_pending && !session->join_tries && bulk) {
 		session_timer(worker, session, 0);
+	}
 }
 
 void relay_run(struct worker *worker, struct session *session)

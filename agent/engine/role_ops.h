@@ -41,7 +41,8 @@ struct role_ops {
 
 	/*
 	 * CPE: ask for further subflows, called while relaying. Returns the time
-	 * until the next call in ms, 0 for no more. NULL: never.
+	 * until the next call in ms, 0 for no more, and sets session->join_refused if
+	 * the kernel would not yet. NULL: never.
 	 */
 	unsigned int (*join)(void *role, struct worker *worker, struct session *session);
 

@@ -70,13 +70,13 @@ struct session {
 	struct half half[2]; /* [s]: from side s to the other */
 	struct timer timer;
 	struct hash_node by_tuple; /* the accepted connection's addresses */
-	struct hash_node by_claim; /* LATE only: who may take it over */
 	struct plait_addr peer, local; /* of the accepted connection */
 	struct plait_session_key key; /* in the sessions map, if published */
 	struct held_syn *held; /* NULL once let go and accepted */
 	struct session *next; /* in the free list, the graveyard or the ready list */
 	uint64_t last_active_ns;
 	uint32_t token; /* of the leg; 0: none, or fell back */
+	__be16 leg_port; /* CPE: of an earlier attempt; 0: any */
 	uint16_t early_bytes; /* host's first bytes that went with the SYN */
 	uint8_t stage; /* enum session_stage */
 	uint8_t attempts; /* of dialling */
@@ -87,6 +87,7 @@ struct session {
 	bool transparent; /* concentrator: inside keeps the host's own address */
 	bool preamble_done;
 	bool joins_pending;
+	bool join_refused; /* too early: try again when something has moved */
 	bool ready; /* on the worker's ready list */
 };
 

@@ -70,8 +70,6 @@ void worker_session_free(struct worker *worker, struct session *session)
 {
 	worker_held_free(worker, session);
 	worker_session_unindex(worker, session);
-	if (session->stage == STAGE_LATE)
-		hash_remove(&worker->by_claim, &session->by_claim);
 	timers_disarm(&worker->timers, &session->timer);
 	session->stage = STAGE_FREE;
 	__atomic_store_n(&worker->session_count, worker->session_count - 1, __ATOMIC_RELAXED);

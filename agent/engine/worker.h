@@ -57,7 +57,7 @@ struct worker {
 	struct session *ready_first, **ready_last; /* have more to do at once */
 	struct held_syn *held_syns, *free_held;
 	unsigned int held_slots, held_touched, held_count;
-	struct hash by_tuple, by_claim;
+	struct hash by_tuple;
 	struct timers timers;
 	struct pipes pipes;
 	uint8_t scratch[SCRATCH_BYTES];

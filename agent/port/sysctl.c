@@ -44,67 +44,20 @@ int sysctl_write(const char *path, const char *value)
 	return err;
 }
 
-void sysctl_saved_open(struct sysctl_saved *saved, const char *file)
-{
-	FILE *in;
-
-	memset(saved, 0, sizeof(*saved));
-	snprintf(saved->file, sizeof(saved->file), "%s", file);
-	in = fopen(file, "re");
-	if (!in)
-		return;
-	while (saved->count < SYSCTL_SAVED_MAX &&
-	       fscanf(in, "%95s %63[^\n]", saved->entry[saved->count].path,
-		      saved->entry[saved->count].value) == 2)
-		saved->count++;
-	fclose(in);
-}
-
-static int keep(const struct sysctl_saved *saved)
-{
-	FILE *out = fopen(saved->file, "we");
-	int err = 0;
-
-	if (!out)
-		return -errno;
-	for (unsigned int i = 0; i < saved->count; i++)
-		fprintf(out, "%s %s\n", saved->entry[i].path, saved->entry[i].value);
-	if (fclose(out))
-		err = -errno;
-	return err;
-}
-
-static int is_saved(const struct sysctl_saved *saved, const char *path)
-{
-	for (unsigned int i = 0; i < saved->count; i++)
-		if (!strcmp(saved->entry[i].path, path))
-			return 1;
-	return 0;
-}
-
-int sysctl_change(struct sysctl_saved *saved, const char *path, const char *value)
+int sysctl_change(struct former *former, const char *path, const char *value)
 {
 	char now[SYSCTL_VALUE_BYTES];
 	int err = sysctl_read(path, now);
 
 	if (err || !strcmp(now, value))
 		return err;
-	if (!is_saved(saved, path)) {
-		if (saved->count == SYSCTL_SAVED_MAX)
-			return -ENOSPC;
-		snprintf(saved->entry[saved->count].path, sizeof(saved->entry->path), "%s", path);
-		memcpy(saved->entry[saved->count].value, now, sizeof(now));
-		saved->count++;
-		err = keep(saved);
-	}
+	err = former_keep(former, path, now);
 	return err ? err : sysctl_write(path, value);
 }
 
-void sysctl_restore(struct sysctl_saved *saved)
+void sysctl_restore(const struct former *former)
 {
-	for (unsigned int i = 0; i < saved->count; i++)
-		sysctl_write(saved->entry[i].path, saved->entry[i].value);
-	if (saved->file[0])
-		unlink(saved->file);
-	saved->count = 0;
+	for (unsigned int i = 0; i < former->count; i++)
+		if (!strncmp(former->entry[i].key, "net/", 4))
+			sysctl_write(former->entry[i].key, former->entry[i].value);
 }

@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -30,9 +31,7 @@ struct concentrator {
 	struct instance instance;
 	struct role_ops ops;
 	struct mptcp_pm pm;
-	bool limits_changed;
 	bool draining; /* set by the main thread, read by workers */
-	unsigned int subflows_before, addresses_before;
 };
 
 /* The engine's questions */
@@ -189,6 +188,30 @@ static int listen_for_customers(struct concentrator *concentrator)
 	return err;
 }
 
+#define LIMITS "mptcp_limits" /* "subflows addresses", as kept */
+
+static int change_limits(struct concentrator *concentrator)
+{
+	unsigned int subflows, addresses;
+	char value[FORMER_VALUE_BYTES];
+	int err = mptcp_pm_get_limits(&concentrator->pm, &subflows, &addresses);
+
+	if (err)
+		return err;
+	snprintf(value, sizeof(value), "%u %u", subflows, addresses);
+	err = former_keep(&concentrator->instance.former, LIMITS, value);
+	return err ? err : mptcp_pm_set_limits(&concentrator->pm, SUBFLOWS_MAX, addresses);
+}
+
+static void restore_limits(struct concentrator *concentrator)
+{
+	const char *value = former_value(&concentrator->instance.former, LIMITS);
+	unsigned int subflows, addresses;
+
+	if (value && sscanf(value, "%u %u", &subflows, &addresses) == 2)
+		mptcp_pm_set_limits(&concentrator->pm, subflows, addresses);
+}
+
 /* Joins are the CPE's to ask for; the in-kernel path manager answers them. */
 static int accept_joins(struct concentrator *concentrator)
 {
@@ -203,12 +226,7 @@ static int accept_joins(struct concentrator *concentrator)
 	}
 	err = mptcp_pm_open(&concentrator->pm);
 	if (!err)
-		err = mptcp_pm_get_limits(&concentrator->pm, &concentrator->subflows_before,
-					  &concentrator->addresses_before);
-	if (!err)
-		err = mptcp_pm_set_limits(&concentrator->pm, SUBFLOWS_MAX,
-					  concentrator->addresses_before);
-	concentrator->limits_changed = !err;
+		err = change_limits(concentrator);
 	if (err)
 		log_error("MPTCP path manager's limits: %s", strerror(-err));
 	return err;
@@ -245,7 +263,7 @@ static int attach(struct concentrator *concentrator)
 	for (unsigned int i = 0; !err && i < config->customer.count; i++) {
 		const char *name = config->customer.name[i];
 
-		err = instance_attach_twin(instance, name);
+		err = instance_attach(instance, "customer_egress", name, HOOK_EGRESS);
 		if (!err)
 			err = instance_attach(instance, "customer_ingress", name, HOOK_INGRESS);
 	}
@@ -300,10 +318,8 @@ static void close_concentrator(struct role *role)
 
 	if (!concentrator)
 		return;
+	restore_limits(concentrator);
 	instance_close(&concentrator->instance);
-	if (concentrator->limits_changed)
-		mptcp_pm_set_limits(&concentrator->pm, concentrator->subflows_before,
-				    concentrator->addresses_before);
 	mptcp_pm_close(&concentrator->pm);
 	free(concentrator);
 	role->own = NULL;

@@ -103,6 +103,19 @@ static bool choose_remote(struct cpe *cpe, unsigned int link, uint8_t family,
 	return best >= 0;
 }
 
+/* The table of a link is the main table without the other links. */
+static int copy_routes(struct cpe *cpe, unsigned int link, unsigned int ifindex, uint8_t family)
+{
+	const struct config_interfaces *lan = &cpe->instance.config->lan;
+	uint32_t table = link_table(cpe, link);
+	int err = routes_copy(&cpe->instance.routes, family, ifindex, table);
+
+	for (unsigned int i = 0; !err && i < lan->count; i++)
+		err = routes_copy(&cpe->instance.routes, family, if_nametoindex(lan->name[i]),
+				  table);
+	return err;
+}
+
 static int route_link(struct cpe *cpe, unsigned int link, unsigned int ifindex, uint8_t family,
 		      const struct plait_addr *local)
 {
@@ -111,7 +124,7 @@ static int route_link(struct cpe *cpe, unsigned int link, unsigned int ifindex, 
 		family == AF_INET ? &config->gateway4 : &config->gateway6;
 	struct routes *routes = &cpe->instance.routes;
 	uint32_t table = link_table(cpe, link);
-	int err = routes_copy(routes, family, ifindex, table);
+	int err = copy_routes(cpe, link, ifindex, family);
 
 	if (!err && gateway->family)
 		err = routes_add_default(routes, family, table, ifindex, gateway);
@@ -215,6 +228,17 @@ static int write_payload(const struct cpe *cpe, const struct session *session, c
 	return len + (int)early_len;
 }
 
+static int dial_path(const struct cpe *cpe, struct path *path, const uint8_t *payload, size_t len)
+{
+	uint32_t mark = cpe->instance.mark_base + PLAIT_MARK_LEG;
+	int fd = mptcp_dial(&path->local, &path->remote, mark, payload, len);
+
+	if (fd != -EADDRINUSE || !path->local.port)
+		return fd;
+	path->local.port = 0; /* taken meanwhile: any other will do */
+	return mptcp_dial(&path->local, &path->remote, mark, payload, len);
+}
+
 static int dial(void *role, struct session *session, const uint8_t *early, size_t early_len)
 {
 	struct cpe *cpe = role;
@@ -231,8 +255,8 @@ static int dial(void *role, struct session *session, const uint8_t *early, size_
 		if (!path.remote.port)
 			path.remote.port = session->key.remote.port;
 		session->link = (uint8_t)link;
-		return mptcp_dial(&path.local, &path.remote,
-				  cpe->instance.mark_base + PLAIT_MARK_LEG, payload, (size_t)len);
+		path.local.port = session->leg_port;
+		return dial_path(cpe, &path, payload, (size_t)len);
 	}
 	return -ENETUNREACH;
 }
@@ -258,6 +282,7 @@ static void join_link(struct cpe *cpe, struct worker *worker, struct session *se
 	err = mptcp_pm_create_subflow(&worker->pm, session->token, &path->local,
 				      (uint8_t)(link + 1), &remote, backup);
 	count(worker, err ? PLAIT_JOIN_FAILED : PLAIT_JOINED);
+	session->join_refused |= err != 0;
 	if (err)
 		log_debug("subflow over link %s: %s", cpe->instance.config->links[link].name,
 			  strerror(-err));
@@ -304,15 +329,15 @@ static const char *link_of(void *role, const struct plait_addr *local)
 
 static int change_sysctls(struct cpe *cpe)
 {
-	struct sysctl_saved *saved = &cpe->instance.sysctls;
+	struct former *former = &cpe->instance.former;
 	int err;
 
 	/* subflows are chosen connection by connection */
-	err = sysctl_change(saved, "net/mptcp/pm_type", "1");
+	err = sysctl_change(former, "net/mptcp/pm_type", "1");
 	if (err)
 		log_error("net.mptcp.pm_type: %s", strerror(-err));
 	/* a few lost SYNs must not switch MPTCP off for an hour; absent before 6.12 */
-	sysctl_change(saved, "net/mptcp/blackhole_timeout", "0");
+	sysctl_change(former, "net/mptcp/blackhole_timeout", "0");
 	return err;
 }
 

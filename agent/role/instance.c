@@ -89,19 +89,19 @@ static int change_sysctls(struct instance *instance)
 	char value[SYSCTL_VALUE_BYTES], path[128];
 	int err;
 
-	snprintf(path, sizeof(path), RUN_DIRECTORY "/%s.sysctl", instance->config->name);
-	sysctl_saved_open(&instance->sysctls, path);
+	snprintf(path, sizeof(path), RUN_DIRECTORY "/%s.former", instance->config->name);
+	former_open(&instance->former, path);
 	err = sysctl_read("net/ipv4/tcp_fastopen", value);
 	if (err)
 		return err;
 	/* client and server; cookies are waived socket by socket */
 	snprintf(value, sizeof(value), "%lu", strtoul(value, NULL, 0) | 3);
-	err = sysctl_change(&instance->sysctls, "net/ipv4/tcp_fastopen", value);
+	err = sysctl_change(&instance->former, "net/ipv4/tcp_fastopen", value);
 	/*
 	 * All legs lead to one address and port, so ports run short: take one from
 	 * TIME_WAIT where timestamps make that safe (RFC 6191).
 	 */
-	return err ? err : sysctl_change(&instance->sysctls, "net/ipv4/tcp_tw_reuse", "1");
+	return err ? err : sysctl_change(&instance->former, "net/ipv4/tcp_tw_reuse", "1");
 }
 
 static int prepare_steering(struct instance *instance)
@@ -350,7 +350,8 @@ void instance_close(struct instance *instance)
 		routes_remove(&instance->routes, instance->mark_base, instance->mark_base + 15);
 		routes_close(&instance->routes);
 	}
-	sysctl_restore(&instance->sysctls);
+	sysctl_restore(&instance->former);
+	former_forget(&instance->former);
 	pthread_rwlock_destroy(&instance->own.lock);
 	unlink(instance->lock_path);
 	close(instance->lock_fd);

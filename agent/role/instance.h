@@ -40,7 +40,7 @@ struct instance {
 	uint32_t mark_base; /* of marks and routing tables, sixteen each */
 	char tap[IF_NAMESIZE];
 	struct routes routes;
-	struct sysctl_saved sysctls;
+	struct former former; /* sysctls, and what a role adds */
 	struct own_addresses own;
 	struct loop_watch address_watch;
 	int address_watch_fd;

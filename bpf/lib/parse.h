@@ -53,7 +53,7 @@ static __always_inline int parse_ipv4(struct __sk_buff *skb, __u32 l3, struct se
 {
 	void *end = (void *)(long)skb->data_end;
 	struct iphdr *ip = (void *)(long)skb->data + l3;
-	int header, total;
+	int header, total, left;
 
 	if ((void *)(ip + 1) > end)
 		return -2;
@@ -68,7 +68,8 @@ static __always_inline int parse_ipv4(struct __sk_buff *skb, __u32 l3, struct se
 	out->source.family = out->destination.family = AF_INET;
 	out->l4_offset = l3 + header;
 	/* a GRO packet beyond 64 KB (BIG TCP) has total length 0 */
-	return total ? total - header : (int)skb->len - (int)l3 - header;
+	left = total ? total - header : (int)skb->len - (int)l3 - header;
+	return left < 0 ? -2 : left; /* -1 means something else */
 }
 
 /* Likewise for IPv6, past hop-by-hop and destination options. */
@@ -105,7 +106,7 @@ static __always_inline int parse_ipv6(struct __sk_buff *skb, __u32 l3, struct se
 	__builtin_memcpy(out->destination.ip, &ip->daddr, 16);
 	out->source.family = out->destination.family = AF_INET6;
 	out->l4_offset = offset;
-	return left;
+	return left < 0 ? -2 : left;
 }
 
 static __always_inline enum parsed parse_tcp_header(struct __sk_buff *skb, int left,
@@ -172,9 +173,10 @@ static long option_step(__u32 step, void *context)
 		walk->at++;
 		return 0;
 	}
-	if (kind == PLAIT_TCPOPT_EOL || length < 2)
+	/* the kernel stops at a cut option too, and the agent must see the same handshake */
+	if (kind == PLAIT_TCPOPT_EOL || length < 2 || walk->at + length > walk->bytes)
 		return 1;
-	if (kind == PLAIT_TCPOPT_MPTCP) {
+	if (kind == PLAIT_TCPOPT_MPTCP && length > 2) {
 		__u8 subtype = walk->octets[(walk->at + 2) & 63] >> 4;
 
 		if (subtype == PLAIT_MPTCP_MP_CAPABLE)

@@ -35,17 +35,4 @@ static __always_inline int leg_egress(struct __sk_buff *skb, __u32 l2_bytes)
 	return send_twice(skb);
 }
 
-SEC("tc")
-int leg_egress_ether(struct __sk_buff *skb)
-{
-	return leg_egress(skb, ETH_HLEN);
-}
-
-/* For links without a link-layer header: PPP, raw-IP modems, tunnels. */
-SEC("tc")
-int leg_egress_raw(struct __sk_buff *skb)
-{
-	return leg_egress(skb, 0);
-}
-
 #endif

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * ICMP errors about segments sent from an address that is not this machine's:
+ * they are addressed to its owner, but meant for the agent's socket (design T4).
+ */
+#ifndef PLAIT_BPF_ICMP_H
+#define PLAIT_BPF_ICMP_H
+
+#include "steer.h"
+
+/* RFC 792 and RFC 4443; linux/icmp.h drags in libc. */
+enum {
+	ICMP_HEADER_BYTES = 8,
+	ICMP_DEST_UNREACH = 3,
+	ICMP_TIME_EXCEEDED = 11,
+	ICMP_PARAMETERPROB = 12,
+	ICMPV6_INFOMSG_MASK = 0x80, /* set: no error */
+};
+
+struct ports {
+	__be16 source, destination;
+};
+
+/* The quoted segment's addresses; false if the packet is no error about TCP over IPv4. */
+static __always_inline bool quoted_ipv4(struct __sk_buff *skb, __u32 l3, struct segment *out)
+{
+	struct iphdr outer, inner;
+	struct ports ports;
+	__u32 at;
+	__u8 type;
+
+	if (bpf_skb_load_bytes(skb, l3, &outer, sizeof(outer)) || outer.protocol != IPPROTO_ICMP)
+		return false;
+	at = l3 + outer.ihl * 4;
+	if (bpf_skb_load_bytes(skb, at, &type, sizeof(type)) ||
+	    (type != ICMP_DEST_UNREACH && type != ICMP_TIME_EXCEEDED && type != ICMP_PARAMETERPROB))
+		return false;
+	at += ICMP_HEADER_BYTES;
+	if (bpf_skb_load_bytes(skb, at, &inner, sizeof(inner)) || inner.protocol != IPPROTO_TCP ||
+	    bpf_skb_load_bytes(skb, at + inner.ihl * 4, &ports, sizeof(ports)))
+		return false;
+	out->source.family = out->destination.family = AF_INET;
+	__builtin_memcpy(out->source.ip, &inner.saddr, 4);
+	__builtin_memcpy(out->destination.ip, &inner.daddr, 4);
+	out->source.port = ports.source;
+	out->destination.port = ports.destination;
+	return true;
+}
+
+static __always_inline bool quoted_ipv6(struct __sk_buff *skb, __u32 l3, struct segment *out)
+{
+	__u32 at = l3 + sizeof(struct ipv6hdr);
+	struct ipv6hdr outer, inner;
+	struct ports ports;
+	__u8 type;
+
+	if (bpf_skb_load_bytes(skb, l3, &outer, sizeof(outer)) || outer.nexthdr != IPPROTO_ICMPV6)
+		return false;
+	if (bpf_skb_load_bytes(skb, at, &type, sizeof(type)) || type & ICMPV6_INFOMSG_MASK)
+		return false;
+	at += ICMP_HEADER_BYTES;
+	if (bpf_skb_load_bytes(skb, at, &inner, sizeof(inner)) || inner.nexthdr != IPPROTO_TCP ||
+	    bpf_skb_load_bytes(skb, at + sizeof(inner), &ports, sizeof(ports)))
+		return false;
+	out->source.family = out->destination.family = AF_INET6;
+	__builtin_memcpy(out->source.ip, &inner.saddr, 16);
+	__builtin_memcpy(out->destination.ip, &inner.daddr, 16);
+	out->source.port = ports.source;
+	out->destination.port = ports.destination;
+	return true;
+}
+
+/* The packet is an ICMP error about a segment of a connection that has a socket here. */
+static __always_inline bool is_error_for_us(struct __sk_buff *skb, __u32 l2_bytes)
+{
+	struct segment quoted = {};
+	struct bpf_sock *sk;
+	bool ours;
+
+	if (skb->protocol == bpf_htons(ETH_P_IP) ? !quoted_ipv4(skb, l2_bytes, &quoted)
+						 : (skb->protocol != bpf_htons(ETH_P_IPV6) ||
+						    !quoted_ipv6(skb, l2_bytes, &quoted)))
+		return false;
+	sk = lookup_tuple(skb, &quoted.destination, &quoted.source);
+	if (!sk)
+		return false;
+	ours = sk->state != BPF_TCP_LISTEN;
+	bpf_sk_release(sk);
+	return ours;
+}
+
+/* On ingress: deliver it here, whomever it is addressed to. */
+static __always_inline int steer_error(struct __sk_buff *skb)
+{
+	skb->mark = mark_of(PLAIT_MARK_STEER);
+	return verdict(VERDICT_PASS, PLAIT_STEERED_ERROR);
+}
+
+/*
+ * On egress: the kernel itself has made it (no neighbour, no route), and would send
+ * it away. It turns round; is_turned() recognizes it.
+ */
+static __always_inline int turn_error_round(struct __sk_buff *skb)
+{
+	skb->mark = mark_of(PLAIT_MARK_TURNED);
+	return bpf_redirect(skb->ifindex, BPF_F_INGRESS);
+}
+
+static __always_inline bool is_turned(struct __sk_buff *skb)
+{
+	if (skb->mark != mark_of(PLAIT_MARK_TURNED))
+		return false;
+	bpf_skb_change_type(skb, 0 /* PACKET_HOST: its MAC is the next hop's */);
+	return true;
+}
+
+#endif
