@@ -6,6 +6,8 @@
 #ifndef PLAIT_BPF_ICMP_H
 #define PLAIT_BPF_ICMP_H
 
+#include <stddef.h>
+
 #include "steer.h"
 
 /* RFC 792 and RFC 4443; linux/icmp.h drags in libc. */
@@ -97,11 +99,31 @@ static __always_inline int steer_error(struct __sk_buff *skb)
 }
 
 /*
+ * The kernel's own errors have its own source, which IPv4 takes for a forgery on
+ * ingress. So the quoted segment's destination speaks; nobody looks at who does.
+ */
+static __always_inline void disown_ipv4(struct __sk_buff *skb, __u32 l3)
+{
+	struct iphdr outer;
+	__be32 source;
+
+	if (bpf_skb_load_bytes(skb, l3, &outer, sizeof(outer)) || outer.version != 4 ||
+	    bpf_skb_load_bytes(
+		    skb, l3 + outer.ihl * 4 + ICMP_HEADER_BYTES + offsetof(struct iphdr, daddr),
+		    &source, sizeof(source)))
+		return;
+	bpf_l3_csum_replace(skb, l3 + offsetof(struct iphdr, check), outer.saddr, source,
+			    sizeof(source));
+	bpf_skb_store_bytes(skb, l3 + offsetof(struct iphdr, saddr), &source, sizeof(source), 0);
+}
+
+/*
  * On egress: the kernel itself has made it (no neighbour, no route), and would send
  * it away. It turns round; is_turned() recognizes it.
  */
 static __always_inline int turn_error_round(struct __sk_buff *skb)
 {
+	disown_ipv4(skb, ETH_HLEN);
 	skb->mark = mark_of(PLAIT_MARK_TURNED);
 	return bpf_redirect(skb->ifindex, BPF_F_INGRESS);
 }

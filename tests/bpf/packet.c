@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "packet.h"
+
+#include <arpa/inet.h>
+#include <criterion/criterion.h>
+#include <linux/if_ether.h>
+#include <string.h>
+
+enum { IPV4_BYTES = 20, IPV6_BYTES = 40, TCP_BYTES = 20 };
+
+static const uint8_t macs[12] = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2};
+
+static bool is_v6(const struct recipe *recipe)
+{
+	return strchr(recipe->from, ':');
+}
+
+static void put16(uint8_t *at, uint32_t value)
+{
+	at[0] = (uint8_t)(value >> 8);
+	at[1] = (uint8_t)value;
+}
+
+static void put32(uint8_t *at, uint32_t value)
+{
+	put16(at, value >> 16);
+	put16(at + 2, value);
+}
+
+/* The Internet checksum's sum, not yet folded (RFC 1071). */
+static uint32_t sum(const uint8_t *at, size_t count, uint32_t start)
+{
+	for (size_t i = 0; i < count; i++)
+		start += i & 1 ? at[i] : (uint32_t)at[i] << 8;
+	return start;
+}
+
+static uint32_t folded(uint32_t value)
+{
+	while (value >> 16)
+		value = (value & 0xffff) + (value >> 16);
+	return ~value & 0xffff;
+}
+
+static size_t padded(size_t count)
+{
+	return (count + 3) & ~(size_t)3;
+}
+
+size_t packet_l4_offset(const struct recipe *recipe)
+{
+	return ETH_HLEN + (is_v6(recipe) ? IPV6_BYTES : IPV4_BYTES) + recipe->extra.count;
+}
+
+static void put_octets(uint8_t *at, struct octets octets)
+{
+	if (octets.count)
+		memcpy(at, octets.at, octets.count);
+}
+
+static void put_tcp(const struct recipe *recipe, uint8_t *tcp)
+{
+	size_t header = TCP_BYTES + padded(recipe->options.count);
+
+	put16(tcp, recipe->from_port);
+	put16(tcp + 2, recipe->to_port);
+	put32(tcp + 4, recipe->seq);
+	put32(tcp + 8, recipe->ack);
+	tcp[12] = (uint8_t)(header / 4 << 4);
+	tcp[13] = recipe->flags;
+	put16(tcp + 14, 65535);
+	put_octets(tcp + TCP_BYTES, recipe->options);
+	put_octets(tcp + header, recipe->payload);
+}
+
+static void put_ipv4(const struct recipe *recipe, uint8_t *ip, size_t total)
+{
+	size_t header = IPV4_BYTES + recipe->extra.count;
+
+	ip[0] = (uint8_t)(0x40 | header / 4);
+	put16(ip + 2, (uint32_t)total);
+	put16(ip + 6, recipe->fragment);
+	ip[8] = 64;
+	ip[9] = recipe->protocol ? recipe->protocol : IPPROTO_TCP;
+	cr_assert_eq(inet_pton(AF_INET, recipe->from, ip + 12), 1);
+	cr_assert_eq(inet_pton(AF_INET, recipe->to, ip + 16), 1);
+	put_octets(ip + IPV4_BYTES, recipe->extra);
+	put16(ip + 10, folded(sum(ip, header, 0)));
+}
+
+static void put_ipv6(const struct recipe *recipe, uint8_t *ip, size_t total)
+{
+	ip[0] = 0x60;
+	put16(ip + 4, (uint32_t)(total - IPV6_BYTES));
+	ip[6] = recipe->protocol ? recipe->protocol : IPPROTO_TCP;
+	if (recipe->extra.count)
+		ip[6] = recipe->first_extension;
+	ip[7] = 64;
+	cr_assert_eq(inet_pton(AF_INET6, recipe->from, ip + 8), 1);
+	cr_assert_eq(inet_pton(AF_INET6, recipe->to, ip + 24), 1);
+	put_octets(ip + IPV6_BYTES, recipe->extra);
+}
+
+static void put_ethernet(const struct recipe *recipe, uint8_t *frame)
+{
+	memcpy(frame, macs, sizeof(macs));
+	put16(frame + sizeof(macs), is_v6(recipe) ? ETH_P_IPV6 : ETH_P_IP);
+}
+
+static void put_ip(const struct recipe *recipe, uint8_t *ip, size_t total)
+{
+	if (is_v6(recipe))
+		put_ipv6(recipe, ip, total);
+	else
+		put_ipv4(recipe, ip, total);
+}
+
+struct packet packet_build(const struct recipe *recipe)
+{
+	size_t l4 = packet_l4_offset(recipe);
+	size_t tcp_bytes = TCP_BYTES + padded(recipe->options.count) + recipe->payload.count;
+	struct packet out = {.bytes = l4 + tcp_bytes};
+	uint8_t *ip = out.frame + ETH_HLEN, *tcp = out.frame + l4;
+	uint32_t pseudo = IPPROTO_TCP + (uint32_t)tcp_bytes;
+
+	cr_assert_leq(out.bytes, sizeof(out.frame));
+	put_ethernet(recipe, out.frame);
+	put_tcp(recipe, tcp);
+	put_ip(recipe, ip, out.bytes - ETH_HLEN);
+	pseudo = is_v6(recipe) ? sum(ip + 8, 32, pseudo) : sum(ip + 12, 8, pseudo);
+	put16(tcp + 16, folded(sum(tcp, tcp_bytes, pseudo)));
+	return out;
+}
+
+/* The error without checksum: eight octets of header, then what it quotes. */
+static struct octets icmp_body(const struct recipe *quoted, uint8_t type, uint8_t code)
+{
+	enum { HEADER_BYTES = 8, QUOTED_TCP_BYTES = 8 };
+	struct packet whole = packet_build(quoted);
+	size_t count = packet_l4_offset(quoted) - ETH_HLEN + QUOTED_TCP_BYTES;
+	static uint8_t body[256];
+
+	memset(body, 0, HEADER_BYTES);
+	body[0] = type;
+	body[1] = code;
+	memcpy(body + HEADER_BYTES, whole.frame + ETH_HLEN, count);
+	return (struct octets){body, HEADER_BYTES + count};
+}
+
+struct packet packet_icmp_error(const char *from, const struct recipe *quoted, uint8_t type,
+				uint8_t code)
+{
+	struct octets body = icmp_body(quoted, type, code);
+	struct recipe recipe = {.from = from, .to = quoted->from};
+	size_t l4 = packet_l4_offset(&recipe);
+	struct packet out = {.bytes = l4 + body.count};
+	uint8_t *ip = out.frame + ETH_HLEN;
+	uint32_t start = 0;
+
+	recipe.protocol = is_v6(&recipe) ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
+	put_ethernet(&recipe, out.frame);
+	put_octets(out.frame + l4, body);
+	put_ip(&recipe, ip, out.bytes - ETH_HLEN);
+	if (is_v6(&recipe))
+		start = sum(ip + 8, 32, IPPROTO_ICMPV6 + (uint32_t)body.count);
+	put16(out.frame + l4 + 2, folded(sum(out.frame + l4, body.count, start)));
+	return out;
+}
+
+struct plait_addr packet_addr(const char *text, uint16_t port)
+{
+	struct plait_addr out = {.port = htons(port)};
+
+	out.family = strchr(text, ':') ? AF_INET6 : AF_INET;
+	cr_assert_eq(inet_pton(out.family, text, out.ip), 1);
+	return out;
+}

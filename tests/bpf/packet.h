@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Ethernet frames with a TCP segment, built from a recipe, checksums correct. */
+#ifndef PLAIT_TESTS_BPF_PACKET_H
+#define PLAIT_TESTS_BPF_PACKET_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "plait_addr.h"
+
+enum { PACKET_MAX = 3500 }; /* BPF_PROG_TEST_RUN takes less than a page */
+
+enum { FIN = 0x01, SYN = 0x02, RST = 0x04, PSH = 0x08, ACK = 0x10 };
+
+struct packet {
+	size_t bytes;
+	uint8_t frame[PACKET_MAX];
+};
+
+struct octets {
+	const void *at;
+	size_t count;
+};
+
+#define OCTETS(...) \
+	((struct octets){(const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__})})
+#define TEXT(text) ((struct octets){text, sizeof(text) - 1})
+
+struct recipe {
+	const char *from, *to; /* IPv4 or IPv6, both of one family */
+	uint16_t from_port, to_port;
+	uint8_t flags;
+	uint32_t seq, ack;
+	uint8_t protocol; /* what IP says it carries; 0: TCP */
+	uint16_t fragment; /* IPv4: flags and offset */
+	uint8_t first_extension; /* IPv6: protocol number of the first octets of extra */
+	struct octets extra; /* IPv4 options, or IPv6 extension headers, as they stand */
+	struct octets options; /* TCP; filled up with EOL to a multiple of four */
+	struct octets payload;
+};
+
+struct packet packet_build(const struct recipe *recipe);
+
+/*
+ * An ICMP or ICMPv6 error from `from` to the sender of quoted, with as much of its
+ * TCP segment as must be quoted: eight octets.
+ */
+struct packet packet_icmp_error(const char *from, const struct recipe *quoted, uint8_t type,
+				uint8_t code);
+
+/* Where headers start in a frame of this recipe. */
+size_t packet_l4_offset(const struct recipe *recipe);
+
+/* Both ends of a recipe as the maps hold them. */
+struct plait_addr packet_addr(const char *text, uint16_t port);
+
+#endif

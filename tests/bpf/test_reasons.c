@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/*
+ * Every reason that the programs can count, provoked once. The table is complete
+ * if it provokes what the sources name: a new reason in bpf/ fails this test
+ * until it has a row.
+ */
+#include <criterion/criterion.h>
+#include <ctype.h>
+#include <glob.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "live.h"
+
+#define HOST     .from = "10.0.0.2", .from_port = 40000
+#define SERVER   .to = "198.51.100.7", .to_port = 443
+#define CUSTOMER .from = "192.0.2.77", .from_port = 40000, .to = "203.0.113.1", .to_port = 6824
+#define MP_CAPABLE                    \
+	{                             \
+		"\x1e\x04\x01\x01", 4 \
+	}
+#define MP_JOIN                                      \
+	{                                            \
+		"\x1e\x0c\x10\x01\0\0\0\0\0\0\0", 12 \
+	}
+#define PREAMBLE                                      \
+	{                                             \
+		"\x1e\x08\xe0\x06\xc6\x33\x64\x07", 9 \
+	}
+
+enum { LEG = MARK_BASE + PLAIT_MARK_LEG };
+
+static const uint8_t long_payload[PLAIT_FRAME_MAX];
+
+struct row {
+	const char *program, *outcome;
+	struct recipe recipe;
+	uint32_t mark;
+};
+
+static const struct row cpe_rows[] = {
+	{"lan_ingress", "next direct_other", {HOST, SERVER, .protocol = IPPROTO_UDP}, 0},
+	{"lan_ingress",
+	 "next direct_local",
+	 {HOST, .to = "224.0.0.1", .to_port = 443, .flags = SYN},
+	 0},
+	{"lan_ingress",
+	 "next direct_lan",
+	 {HOST, .to = "10.1.0.7", .to_port = 443, .flags = SYN},
+	 0},
+	{"lan_ingress",
+	 "next direct_policy",
+	 {HOST, .to = "198.51.100.7", .to_port = 80, .flags = SYN},
+	 0},
+	{"lan_ingress", "next direct_stateless", {HOST, SERVER, .flags = ACK}, 0},
+	{"lan_ingress",
+	 "drop drop_policy",
+	 {HOST, .to = "198.51.100.7", .to_port = 81, .flags = SYN},
+	 0},
+	{"lan_ingress",
+	 "drop drop_malformed",
+	 {.from = "fd00:1::2",
+	  .to = "2001:db8::7",
+	  .first_extension = IPPROTO_DSTOPTS,
+	  .extra = {"\x06\xff\x01\x04\0\0\0", 8},
+	  .flags = SYN},
+	 0},
+	{"lan_ingress", "drop steer_failed", {HOST, .to = "198.51.100.8", .flags = ACK}, 0},
+	{"lan_ingress", "drop syn_held", {HOST, SERVER, .flags = SYN}, 0},
+	{"lan_ingress",
+	 "drop syn_hold_failed",
+	 {HOST, SERVER, .flags = SYN, .payload = {long_payload, sizeof(long_payload)}},
+	 0},
+	{"leg_egress_ether",
+	 "next mark 0x7002 syn_sent_twice",
+	 {CUSTOMER, .flags = SYN, .options = MP_CAPABLE, .payload = PREAMBLE},
+	 LEG},
+	{"leg_egress_ether",
+	 "drop syn_bare_dropped",
+	 {CUSTOMER, .flags = SYN, .options = MP_CAPABLE},
+	 LEG},
+};
+
+static const struct row concentrator_rows[] = {
+	{"customer_ingress",
+	 "next syn_without_payload",
+	 {CUSTOMER, .flags = SYN, .options = MP_CAPABLE},
+	 0},
+	{"customer_ingress",
+	 "drop join_with_payload",
+	 {CUSTOMER, .flags = SYN, .options = MP_JOIN, .payload = PREAMBLE},
+	 0},
+	{"customer_ingress",
+	 "drop syn_duplicate",
+	 {CUSTOMER, .flags = SYN, .options = MP_CAPABLE, .payload = PREAMBLE},
+	 0},
+};
+
+static void run_rows(struct stage *stage, const struct row *rows, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct packet packet = packet_build(&rows[i].recipe);
+
+		cr_expect_str_eq(stage_run(stage, rows[i].program, &packet,
+					   (struct stage_context){.interface = "wan0",
+								  .mark = rows[i].mark}),
+				 rows[i].outcome);
+	}
+}
+
+static void add_seen(const struct stage *stage, bool seen[PLAIT_REASON_COUNT])
+{
+	for (int reason = 0; reason < PLAIT_REASON_COUNT; reason++)
+		seen[reason] |= stage->seen[reason] > 0;
+}
+
+static void run_cpe(bool seen[PLAIT_REASON_COUNT])
+{
+	struct stage *stage = stage_open(CPE);
+	struct plait_policy_rule rule = {.source_port_last = 65535, .in_use = 1};
+	const struct recipe session = {HOST, .to = "198.51.100.8"};
+
+	rule.destination_port_first = rule.destination_port_last = 80;
+	rule.action = PLAIT_DIRECT;
+	stage_put_policy(stage, 0, &rule);
+	rule.destination_port_first = rule.destination_port_last = 81;
+	rule.action = PLAIT_DROP;
+	stage_put_policy(stage, 1, &rule);
+	stage_add_session(stage, &session);
+	run_rows(stage, cpe_rows, sizeof(cpe_rows) / sizeof(cpe_rows[0]));
+	add_seen(stage, seen);
+}
+
+/* syn_let_go and steered segments: a test run cannot assign sockets. */
+static void run_live(bool seen[PLAIT_REASON_COUNT])
+{
+	const struct recipe up = {HOST, SERVER};
+	const struct recipe down = {
+		.from = up.to, .from_port = up.to_port, .to = up.from, .to_port = up.from_port};
+	struct stage *stage = stage_open(CPE);
+	struct bonded bonded = bonded_stage(stage, &up);
+	struct packet packet;
+
+	bonded_establish(&bonded);
+	stage_remove_session(stage, &up);
+	cr_expect_str_eq(bonded_send(&bonded, ACK, TEXT("late")), "steered_closing");
+	packet = packet_icmp_error("10.0.0.2", &down, 3, 1);
+	cr_expect_str_eq(live_run(stage, bonded.host, &packet), "steered_error");
+	add_seen(stage, seen);
+}
+
+static void run_concentrator(bool seen[PLAIT_REASON_COUNT])
+{
+	const struct recipe connection = {CUSTOMER};
+	struct stage *stage = stage_open(CONCENTRATOR);
+
+	stage_put_addr(stage, "customer_addresses", "203.0.113.1", 6824);
+	live_connect_here(&connection);
+	run_rows(stage, concentrator_rows, sizeof(concentrator_rows) / sizeof(struct row));
+	add_seen(stage, seen);
+}
+
+/* All of bpf/, comments and all: no comment there names a reason in capitals. */
+static char *sources(void)
+{
+	static char text[1 << 18];
+	size_t used = 0;
+	glob_t found;
+
+	cr_assert_eq(glob("bpf/*.bpf.c", 0, NULL, &found), 0, "run from the repository's root");
+	cr_assert_eq(glob("bpf/lib/*.h", GLOB_APPEND, NULL, &found), 0);
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		FILE *file = fopen(found.gl_pathv[i], "r");
+
+		cr_assert_not_null(file);
+		used += fread(text + used, 1, sizeof(text) - used, file);
+		cr_assert_lt(used, sizeof(text));
+		fclose(file);
+	}
+	return text;
+}
+
+static bool names(const char *text, const char *word)
+{
+	size_t len = strlen(word);
+
+	for (const char *at = text; (at = strstr(at, word)); at += len)
+		if (!isalnum(at[len]) && at[len] != '_')
+			return true;
+	return false;
+}
+
+Test(reasons, each_that_a_program_counts_is_provoked)
+{
+	static const char *const words[] = {
+#define X(id, name, text) "PLAIT_" #id,
+		PLAIT_REASONS(X)
+#undef X
+	};
+	bool seen[PLAIT_REASON_COUNT] = {};
+	const char *text = sources();
+
+	run_cpe(seen);
+	run_live(seen);
+	run_concentrator(seen);
+	for (int reason = 0; reason < PLAIT_REASON_COUNT; reason++)
+		cr_expect_eq(seen[reason], names(text, words[reason]), "%s: %s", words[reason],
+			     seen[reason] ? "counted, but not named" : "named, but never counted");
+}

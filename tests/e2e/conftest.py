@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+"""Labs with plait running, and what tests ask it."""
+
+import contextlib
+import json
+import os
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lab"))
+
+# pylint: disable=wrong-import-position
+import weather  # noqa: E402
+from lab import Lab  # noqa: E402
+
+
+class PlaitLab(Lab):
+    """A lab and the questions tests ask of the plaitd in it."""
+
+    def counters(self, role):
+        return json.loads(self.plaitctl(role, "counters", "--json").stdout)["counters"]
+
+    def since(self, role, before):
+        """The counters that grew, and by how much."""
+        return {name: value - before[name] for name, value in self.counters(role).items()
+                if value != before[name]}
+
+    def sessions(self, role, port=None):
+        """Sessions, those to one remote port if given."""
+        listed = json.loads(self.plaitctl(role, "sessions", "--json").stdout)["sessions"]
+        return [session for session in listed
+                if port is None or session["remote"].endswith(f":{port}")]
+
+    def status(self, role):
+        return json.loads(self.plaitctl(role, "status", "--json").stdout)
+
+    def log(self, role):
+        return self.agents[role].log.read_text()
+
+
+@contextlib.contextmanager
+def running(cpe=None, conc=None, **kwargs):
+    """A lab with plait running at both ends; cpe, conc: what their configuration has more."""
+    with PlaitLab(**kwargs) as lab:
+        lab.plaitd("conc", conc)
+        lab.plaitd("cpe", cpe)
+        yield lab
+        for role in ("cpe", "conc"):
+            agent = lab.agents.get(role)
+            assert not agent or agent.process.poll() is None, f"{role} died:\n{lab.log(role)}"
+
+
+NGINX = """
+daemon off; master_process off; user root; worker_processes 1; pid {dir}/nginx.pid;
+error_log {dir}/nginx.log;
+events {{ worker_connections 4096; }}
+http {{
+    access_log off; client_body_temp_path {dir}/nginx-body; client_max_body_size 0;
+    proxy_temp_path {dir}/nginx-p; fastcgi_temp_path {dir}/nginx-f;
+    uwsgi_temp_path {dir}/nginx-u; scgi_temp_path {dir}/nginx-s;
+    server {{
+        listen {v4}:80; listen [{v6}]:80;
+        root {dir}/www;
+        location /up/ {{ dav_methods PUT; }}
+    }}
+}}
+"""
+
+
+def start_nginx(lab):
+    """nginx on the server, port 80, serving lab.dir/www and taking PUT below /up/."""
+    (lab.dir / "www/up").mkdir(parents=True)
+    config = lab.dir / "nginx.conf"
+    config.write_text(NGINX.format(dir=lab.dir, v4=lab.SERVER_V4, v6=lab.SERVER_V6))
+    lab.popen("server", ["nginx", "-c", config, "-e", lab.dir / "nginx.log"], log="nginx.out")
+    lab.wait_listening("server", 80)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _built():
+    assert os.geteuid() == 0, "network namespaces need root"
+    weather.build_object()
+
+
+@pytest.fixture(scope="session")
+def bonded():
+    """The plain lab: two unshaped links, plait at both ends with its defaults, nginx."""
+    with running() as lab:
+        start_nginx(lab)
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def eager_cpe():
+    """A CPE that answers hosts at once."""
+    with running(cpe={"handshake": "eager"}) as lab:
+        yield lab
+
+
+def server_address(lab, family):
+    return {"v4": lab.SERVER_V4, "v6": lab.SERVER_V6}[family]
+
+
+both_families = pytest.mark.parametrize("family", ["v4", "v6"])

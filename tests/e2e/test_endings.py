@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+"""T4, B2: RST, FIN and half-close are carried through; idle connections end."""
+
+import contextlib
+import errno
+import hashlib
+import os
+import socket
+import time
+
+import pytest
+
+from conftest import both_families, running, server_address
+from netns import (Server, connect, digest, echo, error_of, eventually, read_all, read_exactly,
+                   reset)
+from wire import MP_FASTCLOSE, RST, Capture
+
+PORT = 6824
+
+
+@contextlib.contextmanager
+def pair(lab, address):
+    """A connection of the host that works: (its end, the server's end, the server's port)."""
+    with Server(lab, "server", address) as server, \
+            connect(lab, "host", address, server.port) as client:
+        client.sendall(b"x")
+        with server.take() as accepted:
+            assert read_exactly(accepted, 1) == b"x"
+            accepted.sendall(b"y")
+            assert read_exactly(client, 1) == b"y"
+            yield client, accepted, server.port
+
+
+def gone(lab, port):
+    for role in ("cpe", "conc"):
+        eventually(lambda: not lab.sessions(role, port), what=f"the end of {role}'s session")
+
+
+def fastcloses(captures, outgoing):
+    return [packet for capture in captures for packet in capture.tcp(PORT)
+            if MP_FASTCLOSE in packet.mptcp and packet.outgoing == outgoing]
+
+
+@both_families
+def test_T4_hosts_rst_is_fastclose_on_the_leg_and_rst_at_the_server(bonded, family):
+    before = bonded.counters("cpe"), bonded.counters("conc")
+    with pair(bonded, server_address(bonded, family)) as (client, accepted, port), \
+            Capture(bonded, "cpe", "w1") as w1, Capture(bonded, "cpe", "w2") as w2, \
+            Capture(bonded, "server", "eth0") as net:
+        reset(client)
+        assert error_of(accepted) == errno.ECONNRESET
+        assert [packet for packet in net.tcp(port) if packet.flags & RST and not packet.outgoing]
+        assert fastcloses((w1, w2), outgoing=True)
+        gone(bonded, port)
+    assert bonded.since("cpe", before[0])["reset_by_inside"] == 1
+    assert bonded.since("conc", before[1])["reset_by_leg"] == 1
+
+
+@both_families
+def test_T4_servers_rst_is_fastclose_on_the_leg_and_rst_at_the_host(bonded, family):
+    before = bonded.counters("cpe"), bonded.counters("conc")
+    with pair(bonded, server_address(bonded, family)) as (client, accepted, port), \
+            Capture(bonded, "cpe", "w1") as w1, Capture(bonded, "cpe", "w2") as w2:
+        reset(accepted)
+        assert error_of(client) == errno.ECONNRESET
+        assert fastcloses((w1, w2), outgoing=False)
+        gone(bonded, port)
+    assert bonded.since("conc", before[1])["reset_by_inside"] == 1
+    assert bonded.since("cpe", before[0])["reset_by_leg"] == 1
+
+
+def test_T4_rst_with_data_under_way(bonded):
+    """Also where the relay waits for the other side to read."""
+    with pair(bonded, bonded.SERVER_V4) as (client, accepted, port):
+        client.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                client.send(bytes(1 << 16))
+        reset(client)
+        assert error_of(accepted) == errno.ECONNRESET
+        gone(bonded, port)
+
+
+def test_T4_rst_after_the_servers_fin(bonded):
+    with pair(bonded, bonded.SERVER_V4) as (client, accepted, port):
+        accepted.shutdown(socket.SHUT_WR)
+        assert read_all(client) == b""
+        reset(client)
+        eventually(lambda: not bonded.sessions("conc", port), what="the session's end")
+        with pytest.raises(OSError):
+            for _ in range(100):
+                accepted.sendall(b"x")
+                assert accepted.recv(1) == b"" or True
+
+
+@both_families
+def test_T4_host_half_closes_first(bonded, family):
+    with pair(bonded, server_address(bonded, family)) as (client, accepted, port):
+        client.sendall(b"question")
+        client.shutdown(socket.SHUT_WR)
+        assert read_all(accepted) == b"question"
+        answer = os.urandom(500_000)
+        accepted.sendall(answer)
+        accepted.close()
+        assert read_all(client) == answer
+        gone(bonded, port)
+
+
+@both_families
+def test_T4_server_half_closes_first(bonded, family):
+    with pair(bonded, server_address(bonded, family)) as (client, accepted, port):
+        accepted.sendall(b"no more from me")
+        accepted.shutdown(socket.SHUT_WR)
+        assert read_all(client) == b"no more from me"
+        for number in range(20):
+            client.sendall(bytes([number]) * 10_000)
+            assert read_exactly(accepted, 10_000) == bytes([number]) * 10_000
+        client.close()
+        assert read_all(accepted) == b""
+        gone(bonded, port)
+
+
+@both_families
+def test_T4_fin_follows_the_data(bonded, family):
+    """close() right after a lot of data, nobody reading yet."""
+    with pair(bonded, server_address(bonded, family)) as (client, accepted, port):
+        sent = os.urandom(3 << 20)
+        client.settimeout(10)
+        import threading  # pylint: disable=import-outside-toplevel
+        sender = threading.Thread(target=lambda: (client.sendall(sent), client.close()))
+        sender.start()
+        time.sleep(0.2)
+        assert read_all(accepted) == sent
+        sender.join()
+        accepted.close()
+        gone(bonded, port)
+
+
+@both_families
+def test_T4_nc_half_closes(bonded, family):
+    address, sent = server_address(bonded, family), os.urandom(200_000)
+    with Server(bonded, "server", address, digest) as server:
+        done = bonded.run("host", ["nc", "-N", address, server.port], input=sent, text=None,
+                          timeout=10)
+    assert done.stdout.decode() == hashlib.sha256(sent).hexdigest()
+
+
+def test_T4_http_1_0_post_ended_by_half_close(bonded):
+    body = os.urandom(100_000)
+
+    def web(connection):
+        head, _, got = read_all(connection).partition(b"\r\n\r\n")
+        assert head.startswith(b"POST ")
+        connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n" + hashlib.sha256(got).hexdigest().encode())
+
+    with Server(bonded, "server", bonded.SERVER_V4, web) as server, \
+            connect(bonded, "host", bonded.SERVER_V4, server.port) as client:
+        client.sendall(b"POST / HTTP/1.0\r\n\r\n" + body)
+        client.shutdown(socket.SHUT_WR)
+        assert read_all(client) == \
+            b"HTTP/1.0 200 OK\r\n\r\n" + hashlib.sha256(body).hexdigest().encode()
+
+
+# B2: lifetimes
+
+@pytest.fixture(scope="module")
+def impatient():
+    """A CPE that ends idle connections after 2 s; the concentrator does not."""
+    with running(cpe={"lifetimes": {"tcp_established": "2s", "tcp_transitory": "1s"}}) as lab:
+        yield lab
+
+
+@both_families
+def test_B2_idle_connection_expires(impatient, family):
+    before = impatient.counters("cpe")
+    with pair(impatient, server_address(impatient, family)) as (client, accepted, port), \
+            Capture(impatient, "cpe", "w1") as w1, Capture(impatient, "cpe", "w2") as w2:
+        begun = time.monotonic()
+        assert error_of(client) == errno.ECONNRESET
+        assert 1.5 < time.monotonic() - begun < 3.5
+        assert error_of(accepted) in (0, errno.ECONNRESET)
+        accepted.close()
+        assert not fastcloses((w1, w2), outgoing=True)
+        gone(impatient, port)
+    assert impatient.since("cpe", before)["expired"] == 1
+
+
+def test_B2_active_connection_does_not_expire(impatient):
+    before = impatient.counters("cpe")
+    with Server(impatient, "server", impatient.SERVER_V4, echo) as server, \
+            connect(impatient, "host", impatient.SERVER_V4, server.port) as client:
+        for _ in range(8):
+            client.sendall(b"x")
+            assert read_exactly(client, 1) == b"x"
+            time.sleep(0.5)
+    assert "expired" not in impatient.since("cpe", before)
+
+
+def test_B2_half_closed_connection_is_transitory(impatient):
+    with pair(impatient, impatient.SERVER_V4) as (client, accepted, port):
+        client.shutdown(socket.SHUT_WR)
+        assert accepted.recv(1) == b""
+        begun = time.monotonic()
+        assert error_of(client) == errno.ECONNRESET
+        assert 0.5 < time.monotonic() - begun < 2
+        accepted.close()
+        gone(impatient, port)
+
+
+def test_B2_fastclose_on_expiry_where_configured():
+    with running(cpe={"lifetimes": {"tcp_established": "1s"}, "fastclose_on_expiry": True}) as lab:
+        with pair(lab, lab.SERVER_V4) as (client, accepted, port), \
+                Capture(lab, "cpe", "w1") as w1, Capture(lab, "cpe", "w2") as w2:
+            assert error_of(client) == errno.ECONNRESET
+            assert error_of(accepted) == errno.ECONNRESET
+            assert fastcloses((w1, w2), outgoing=True)
+            gone(lab, port)
