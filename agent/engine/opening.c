@@ -18,7 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/log.h"
+#include "base/clock.h"
 #include "port/mptcp.h"
 #include "port/sockets.h"
 #include "port/tap.h"
@@ -30,6 +30,7 @@ enum {
 	ATTEMPT_MS = 1000, /* of the CPE, doubled each time (RFC 6298 §2) */
 	ATTEMPTS_MAX = 5,
 	ACCEPT_MS = 30000,
+	LET_GO_AGAIN_MS = 200, /* a SYN's twin comes sooner, its retransmission later */
 	PREAMBLE_MS = 5000,
 	FIRST_DATA_MS = 20,
 	FIRST_DATA_BYTES = 1300, /* with the preamble it fits one segment */
@@ -288,11 +289,24 @@ static void adopt(struct worker *worker, struct session *late, struct held_syn *
 		dial_done(worker, late);
 }
 
+/* The sender asks again, and nothing has come of letting its SYN go: that one was lost. */
+static bool let_go_in_vain(const struct worker *worker, const struct session *session)
+{
+	uint64_t let_go_ns = session->timer.due_ns - ACCEPT_MS * NS_PER_MS;
+
+	return session->stage == STAGE_ACCEPTING &&
+	       worker->now_ns >= let_go_ns + LET_GO_AGAIN_MS * NS_PER_MS;
+}
+
 /* A SYN whose addresses have a session already. */
 static void known_syn(struct worker *worker, struct session *session, struct held_syn *held)
 {
 	if (session->stage == STAGE_LATE && asks_for_the_same(session->held, held)) {
 		adopt(worker, session, held);
+	} else if (let_go_in_vain(worker, session)) {
+		worker_held_free(worker, session);
+		session->held = held;
+		let_go(worker, session);
 	} else {
 		count(worker, PLAIT_SYN_DUPLICATE);
 		worker_held_put(worker, held);
