@@ -11,6 +11,7 @@
 #include <linux/if_tun.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -136,6 +137,29 @@ const char *live_run_recipe(struct stage *stage, int fd, const struct recipe *re
 	return live_run(stage, fd, &packet);
 }
 
+bool live_ready(int fd)
+{
+	struct pollfd readable = {.fd = fd, .events = POLLIN};
+
+	return poll(&readable, 1, LIVE_WAIT_MS) == 1;
+}
+
+bool live_reaches(int fd, int state)
+{
+	const struct timespec millisecond = {.tv_nsec = 1000000};
+
+	for (int i = 0; i < LIVE_WAIT_MS; i++) {
+		struct tcp_info tcp;
+		socklen_t len = sizeof(tcp);
+
+		cr_assert_eq(getsockopt(fd, SOL_TCP, TCP_INFO, &tcp, &len), 0);
+		if (tcp.tcpi_state == state)
+			return true;
+		nanosleep(&millisecond, NULL);
+	}
+	return false;
+}
+
 int live_tun(const char *name, short kind)
 {
 	struct ifreq request = {.ifr_flags = (short)(kind | IFF_NO_PI)};
@@ -225,10 +249,9 @@ uint32_t live_mark_delivered(int raw)
 				 .msg_iovlen = 1,
 				 .msg_control = control,
 				 .msg_controllen = sizeof(control)};
-	struct pollfd readable = {.fd = raw, .events = POLLIN};
 	uint32_t mark;
 
-	cr_assert_eq(poll(&readable, 1, LIVE_WAIT_MS), 1, "nothing was delivered");
+	cr_assert(live_ready(raw), "nothing was delivered");
 	cr_assert_gt(recvmsg(raw, &message, 0), 0);
 	cr_assert_not_null(CMSG_FIRSTHDR(&message));
 	memcpy(&mark, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(mark));
@@ -352,8 +375,6 @@ static void take_syn_ack(struct bonded *bonded)
 
 void bonded_establish(struct bonded *bonded)
 {
-	struct pollfd acceptable = {.fd = bonded->listener, .events = POLLIN};
-
 	bonded->up.flags = SYN;
 	cr_assert_str_eq(live_run_recipe(bonded->stage, bonded->host, &bonded->up), "syn_held");
 	cr_assert(stage_take_held(bonded->stage));
@@ -362,7 +383,7 @@ void bonded_establish(struct bonded *bonded)
 	cr_assert_str_eq(live_counted(bonded->stage), "syn_let_go");
 	take_syn_ack(bonded);
 	cr_assert_str_eq(bonded_send(bonded, ACK, (struct octets){}), "steered");
-	cr_assert_eq(poll(&acceptable, 1, LIVE_WAIT_MS), 1, "nothing to accept");
+	cr_assert(live_ready(bonded->listener), "nothing to accept");
 	bonded->accepted = accept4(bonded->listener, NULL, NULL, SOCK_NONBLOCK);
 	cr_assert_geq(bonded->accepted, 0);
 }

@@ -31,6 +31,13 @@ const char *live_run_recipe(struct stage *stage, int fd, const struct recipe *re
 /* Wait for a count, at most a second. */
 const char *live_counted(struct stage *stage);
 
+/*
+ * A count is seen a moment before the stack has done its part, so tests wait:
+ * for something to read, accept or fail with; for a TCP state (TCP_ESTABLISHED ...).
+ */
+bool live_ready(int fd);
+bool live_reaches(int fd, int state);
+
 /* A TUN (IFF_TUN) or TAP (IFF_TAP) device that is up; its file descriptor. */
 int live_tun(const char *name, short kind);
 /* Read what the device sends, skipping what is no TCP over IPv4; false after wait_ms. */

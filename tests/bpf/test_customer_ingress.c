@@ -2,8 +2,8 @@
 /* customer_ingress: which SYNs are held, by their MPTCP option. */
 #include <criterion/criterion.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "live.h"
 
@@ -235,7 +235,7 @@ Test(customer_ingress, drops_copies_of_a_syn_already_answered)
 	other.from_port++;
 	cr_expect_str_eq(run_with(stage, other, OCTETS(MP_CAPABLE), preamble), "drop syn_held",
 			 "the listener alone is no connection");
-	close(pair.server);
+	shutdown(pair.server, SHUT_WR);
 	cr_expect_str_eq(RUN_WITH_PAYLOAD(stage, MP_CAPABLE), "drop syn_duplicate", "half closed");
 }
 
@@ -247,5 +247,7 @@ Test(customer_ingress, holds_a_new_syn_where_the_old_connection_waits)
 	/* who closes first is the one that waits */
 	shutdown(pair.server, SHUT_WR);
 	shutdown(pair.client, SHUT_WR);
+	/* the socket itself is done with, and leaves its TIME_WAIT behind */
+	cr_assert(live_reaches(pair.server, TCP_CLOSE));
 	cr_expect_str_eq(RUN_WITH_PAYLOAD(stage, MP_CAPABLE), "drop syn_held", "TIME_WAIT");
 }

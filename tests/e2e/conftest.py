@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import sys
+import time
 
 import pytest
 
@@ -32,6 +33,17 @@ class PlaitLab(Lab):
         listed = json.loads(self.plaitctl(role, "sessions", "--json").stdout)["sessions"]
         return [session for session in listed
                 if port is None or session["remote"].endswith(f":{port}")]
+
+    def wait_ended(self, port, seconds=5):
+        """Waits until no session to the remote port is left at either end."""
+        def left():
+            return {role: found for role in ("cpe", "conc")
+                    if (found := self.sessions(role, port))}
+
+        deadline = time.monotonic() + seconds
+        while found := left():
+            assert time.monotonic() < deadline, f"sessions left after {seconds} s: {found}"
+            time.sleep(0.02)
 
     def status(self, role):
         return json.loads(self.plaitctl(role, "status", "--json").stdout)

@@ -221,13 +221,19 @@ class Server:
 
 
 class AsyncServer:
-    """A server for very many connections: asyncio in one thread. `talk(reader, writer)`."""
+    """A server for very many connections: asyncio in one thread. `talk(reader, writer)`.
+    `receive_bytes`: of each connection's receive buffer, instead of the kernel's choice."""
 
-    def __init__(self, lab, node, addresses, talk, port):
+    def __init__(self, lab, node, address, talk, port, receive_bytes=None):
         self.port = port
+        with inside(lab, node):
+            self._socket = socket.socket(family_of(address), socket.SOCK_STREAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if receive_bytes:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+        self._socket.bind((address, port))
         self._ready, self._stop = threading.Event(), None
-        self._thread = threading.Thread(target=self._run, args=(lab, node, addresses, talk),
-                                        daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(talk,), daemon=True)
         self._thread.start()
         assert self._ready.wait(5)
 
@@ -238,15 +244,15 @@ class AsyncServer:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
 
-    def _run(self, lab, node, addresses, talk):
+    def _run(self, talk):
         async def serve():
             self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-            await asyncio.start_server(talk, addresses, self.port, backlog=1024)
+            server = await asyncio.start_server(talk, sock=self._socket, backlog=1024)
             self._ready.set()
             await self._stop.wait()
+            server.close()
 
-        with inside(lab, node):
-            asyncio.run(serve())
+        asyncio.run(serve())
 
 
 def run_async(lab, node, coroutine):

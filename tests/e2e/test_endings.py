@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import socket
+import threading
 import time
 
 import pytest
@@ -31,11 +32,6 @@ def pair(lab, address):
             yield client, accepted, server.port
 
 
-def gone(lab, port):
-    for role in ("cpe", "conc"):
-        eventually(lambda: not lab.sessions(role, port), what=f"the end of {role}'s session")
-
-
 def fastcloses(captures, outgoing):
     return [packet for capture in captures for packet in capture.tcp(PORT)
             if MP_FASTCLOSE in packet.mptcp and packet.outgoing == outgoing]
@@ -51,7 +47,7 @@ def test_T4_hosts_rst_is_fastclose_on_the_leg_and_rst_at_the_server(bonded, fami
         assert error_of(accepted) == errno.ECONNRESET
         assert [packet for packet in net.tcp(port) if packet.flags & RST and not packet.outgoing]
         assert fastcloses((w1, w2), outgoing=True)
-        gone(bonded, port)
+        bonded.wait_ended(port)
     assert bonded.since("cpe", before[0])["reset_by_inside"] == 1
     assert bonded.since("conc", before[1])["reset_by_leg"] == 1
 
@@ -64,7 +60,7 @@ def test_T4_servers_rst_is_fastclose_on_the_leg_and_rst_at_the_host(bonded, fami
         reset(accepted)
         assert error_of(client) == errno.ECONNRESET
         assert fastcloses((w1, w2), outgoing=False)
-        gone(bonded, port)
+        bonded.wait_ended(port)
     assert bonded.since("conc", before[1])["reset_by_inside"] == 1
     assert bonded.since("cpe", before[0])["reset_by_leg"] == 1
 
@@ -78,7 +74,7 @@ def test_T4_rst_with_data_under_way(bonded):
                 client.send(bytes(1 << 16))
         reset(client)
         assert error_of(accepted) == errno.ECONNRESET
-        gone(bonded, port)
+        bonded.wait_ended(port)
 
 
 def test_T4_rst_after_the_servers_fin(bonded):
@@ -103,7 +99,7 @@ def test_T4_host_half_closes_first(bonded, family):
         accepted.sendall(answer)
         accepted.close()
         assert read_all(client) == answer
-        gone(bonded, port)
+        bonded.wait_ended(port)
 
 
 @both_families
@@ -117,7 +113,7 @@ def test_T4_server_half_closes_first(bonded, family):
             assert read_exactly(accepted, 10_000) == bytes([number]) * 10_000
         client.close()
         assert read_all(accepted) == b""
-        gone(bonded, port)
+        bonded.wait_ended(port)
 
 
 @both_families
@@ -126,14 +122,13 @@ def test_T4_fin_follows_the_data(bonded, family):
     with pair(bonded, server_address(bonded, family)) as (client, accepted, port):
         sent = os.urandom(3 << 20)
         client.settimeout(10)
-        import threading  # pylint: disable=import-outside-toplevel
         sender = threading.Thread(target=lambda: (client.sendall(sent), client.close()))
         sender.start()
         time.sleep(0.2)
         assert read_all(accepted) == sent
         sender.join()
         accepted.close()
-        gone(bonded, port)
+        bonded.wait_ended(port)
 
 
 @both_families
@@ -181,7 +176,7 @@ def test_B2_idle_connection_expires(impatient, family):
         assert error_of(accepted) in (0, errno.ECONNRESET)
         accepted.close()
         assert not fastcloses((w1, w2), outgoing=True)
-        gone(impatient, port)
+        impatient.wait_ended(port)
     assert impatient.since("cpe", before)["expired"] == 1
 
 
@@ -204,7 +199,7 @@ def test_B2_half_closed_connection_is_transitory(impatient):
         assert error_of(client) == errno.ECONNRESET
         assert 0.5 < time.monotonic() - begun < 2
         accepted.close()
-        gone(impatient, port)
+        impatient.wait_ended(port)
 
 
 def test_B2_fastclose_on_expiry_where_configured():
@@ -214,4 +209,4 @@ def test_B2_fastclose_on_expiry_where_configured():
             assert error_of(client) == errno.ECONNRESET
             assert error_of(accepted) == errno.ECONNRESET
             assert fastcloses((w1, w2), outgoing=True)
-            gone(lab, port)
+            lab.wait_ended(port)

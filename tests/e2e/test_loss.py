@@ -31,7 +31,7 @@ async def answer(reader, writer):
 def test_T5_two_percent_loss():
     """1,000 connections all complete, at least 99.5 % as MPTCP with both subflows."""
     with running(loss_percent=[2, 2]) as lab, \
-            AsyncServer(lab, "server", [lab.SERVER_V4], answer, PORT):
+            AsyncServer(lab, "server", lab.SERVER_V4, answer, PORT):
 
         async def ask(gate, number):
             async with gate:

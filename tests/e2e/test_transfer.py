@@ -161,8 +161,7 @@ def test_T1_sessions_count_packets_and_bytes(bonded):
                 assert 100_000 < session[direction]["bytes"] < 130_000, (role, session)
                 assert 2 < session[direction]["packets"] < 300
             assert session["idle_s"] < 5 and session["state"] == "established"
-    eventually(lambda: not bonded.sessions("cpe", server.port), what="the session's end")
-    eventually(lambda: not bonded.sessions("conc", server.port), what="the session's end")
+    bonded.wait_ended(server.port)
 
 
 @both_families
@@ -208,13 +207,13 @@ def test_T1_many_small_connections(bonded, family):
             asyncio.gather(*(ask(gate, number) for number in range(count))), 20)
 
     before = bonded.counters("cpe")
-    with AsyncServer(bonded, "server", [address], answer, 7001):
+    with AsyncServer(bonded, "server", address, answer, 7001):
         try:
             assert run_async(bonded, "host", ask_all()) == [True] * count
         except TimeoutError:
             pytest.fail("\n".join(f"{role}: {bonded.counters(role)}\n{bonded.sessions(role, 7001)}"
                                   for role in ("cpe", "conc")))
-        eventually(lambda: not bonded.sessions("cpe", 7001), what="the sessions' end")
+        bonded.wait_ended(7001)
     grown = bonded.since("cpe", before)
     assert grown["established"] == count and grown["closed"] == count
     assert "fallback_tcp" not in grown

@@ -141,9 +141,12 @@ Test(hash, finds_nodes_of_one_value_only)
 	hash_close(&hash);
 }
 
+/* An absent node may still point at what once followed it. */
 Test(hash, removing_an_absent_node_changes_nothing)
 {
-	struct hash_node present, absent = {.hash = 5}, elsewhere = {.hash = 6};
+	struct hash_node present, followed = {.hash = 5};
+	struct hash_node absent = {.next = &followed, .hash = 5};
+	struct hash_node elsewhere = {.next = &followed, .hash = 6};
 	struct hash hash;
 
 	cr_assert_eq(hash_open(&hash, 16), 0);
@@ -151,6 +154,7 @@ Test(hash, removing_an_absent_node_changes_nothing)
 	hash_remove(&hash, &absent);
 	hash_remove(&hash, &elsewhere);
 	cr_expect_eq(hash_first(&hash, 5), &present);
+	cr_expect_eq(count(&hash, 5), 1);
 	hash_remove(&hash, &present);
 	hash_remove(&hash, &present);
 	cr_expect_null(hash_first(&hash, 5));
