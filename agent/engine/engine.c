@@ -250,8 +250,9 @@ static void take_start(struct worker *worker, const struct worker_start *start)
 
 static int start_worker(struct engine *engine, struct worker *worker)
 {
-	unsigned int sessions = engine->config->max_sessions / engine->worker_count + 1;
-	unsigned int held = engine->config->max_held_syns / engine->worker_count + 1;
+	unsigned int count = engine->worker_count;
+	unsigned int sessions = (engine->config->max_sessions + count - 1) / count;
+	unsigned int held = (engine->config->max_held_syns + count - 1) / count;
 	char name[16];
 	int err;
 

@@ -257,8 +257,10 @@ static void publish_addresses(struct instance *instance)
 
 int instance_load(struct instance *instance, const void *elf, size_t elf_bytes)
 {
+	/* workers round their share up: none may find a slot and no room in the map */
+	unsigned int entries = instance->config->max_sessions + instance->worker_count;
 	int err = dataplane_open(&instance->dataplane, elf, elf_bytes, &instance->settings,
-				 instance->config->name, instance->config->max_sessions);
+				 instance->config->name, entries);
 
 	if (!err)
 		publish_addresses(instance);
