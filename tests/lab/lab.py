@@ -567,7 +567,8 @@ class Lab:
         for role in ROUTERS:
             # What a killed agent left behind: its namespace is gone, so nobody picks it up.
             shutil.rmtree(weather.BPFFS / "plait" / self.agent_name(role), ignore_errors=True)
-            (CONTROL_DIR / f"{self.agent_name(role)}.sock").unlink(missing_ok=True)
+            for left in CONTROL_DIR.glob(f"{self.agent_name(role)}.*"):
+                left.unlink(missing_ok=True)
         for shared in (weather.PINS, weather.BPFFS / "plait"):
             with contextlib.suppress(OSError):
                 shared.rmdir()
