@@ -90,8 +90,7 @@ static void unpin_all(struct dataplane *dataplane)
 	char path[PATH_MAX / 2];
 	struct bpf_map *map;
 
-	bpf_object__for_each_map(map, dataplane->object)
-	{
+	bpf_object__for_each_map(map, dataplane->object) {
 		if (!is_pinned_map(bpf_map__name(map)))
 			continue;
 		pin_path(dataplane, bpf_map__name(map), path);
@@ -124,8 +123,7 @@ static int choose_pins(struct dataplane *dataplane)
 	struct bpf_map *map;
 	int err;
 
-	bpf_object__for_each_map(map, dataplane->object)
-	{
+	bpf_object__for_each_map(map, dataplane->object) {
 		if (!is_pinned_map(bpf_map__name(map)))
 			continue;
 		pin_path(dataplane, bpf_map__name(map), path);

@@ -14,7 +14,6 @@ struct mptcp_subflow {
 	uint64_t sent_bytes; /* acknowledged by the peer */
 	uint64_t received_bytes;
 	uint32_t retransmits;
-	bool backup;
 };
 
 /* Token of the connection, or 0 if it fell back to plain TCP. */

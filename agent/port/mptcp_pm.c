@@ -8,7 +8,6 @@
 #include <netinet/in.h>
 #include <string.h>
 
-/* Address flag of MP_JOIN's backup bit; other flags do not matter here. */
 enum { MESSAGE_BYTES = 512, REPLY_BYTES = 8192 };
 
 static struct nlmsghdr *start(struct mptcp_pm *pm, char *buffer, uint16_t type, uint8_t command,
@@ -49,10 +48,9 @@ static int on_family(const struct nlmsghdr *message, void *context)
 	uint16_t *family_id = context;
 	const struct nlattr *attribute;
 
-	mnl_attr_for_each(attribute, message,
-			  sizeof(struct genlmsghdr)) if (mnl_attr_get_type(attribute) ==
-							 CTRL_ATTR_FAMILY_ID) *family_id =
-		mnl_attr_get_u16(attribute);
+	mnl_attr_for_each(attribute, message, sizeof(struct genlmsghdr))
+		if (mnl_attr_get_type(attribute) == CTRL_ATTR_FAMILY_ID)
+			*family_id = mnl_attr_get_u16(attribute);
 	return MNL_CB_OK;
 }
 
@@ -144,8 +142,7 @@ static int on_limits(const struct nlmsghdr *message, void *context)
 	struct limits *limits = context;
 	const struct nlattr *attribute;
 
-	mnl_attr_for_each(attribute, message, sizeof(struct genlmsghdr))
-	{
+	mnl_attr_for_each(attribute, message, sizeof(struct genlmsghdr)) {
 		if (mnl_attr_get_type(attribute) == MPTCP_PM_ATTR_SUBFLOWS)
 			limits->subflows = mnl_attr_get_u32(attribute);
 		else if (mnl_attr_get_type(attribute) == MPTCP_PM_ATTR_RCV_ADD_ADDRS)

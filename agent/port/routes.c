@@ -95,8 +95,7 @@ static int on_interface(const struct nlmsghdr *message, void *context)
 	out->ifindex = (unsigned int)head->ifi_index;
 	out->up = head->ifi_flags & IFF_UP;
 	out->ethernet = head->ifi_type == ARPHRD_ETHER;
-	mnl_attr_for_each(attribute, message, sizeof(*head))
-	{
+	mnl_attr_for_each(attribute, message, sizeof(*head)) {
 		struct rtnl_link_stats64 stats = {};
 
 		switch (mnl_attr_get_type(attribute)) {
@@ -154,8 +153,7 @@ static int on_address_message(const struct nlmsghdr *message, void *context)
 
 	if (head->ifa_family != AF_INET && head->ifa_family != AF_INET6)
 		return MNL_CB_OK;
-	mnl_attr_for_each(attribute, message, sizeof(*head))
-	{
+	mnl_attr_for_each(attribute, message, sizeof(*head)) {
 		if (mnl_attr_get_type(attribute) == IFA_LOCAL)
 			take_addr(attribute, head->ifa_family, &local);
 		else if (mnl_attr_get_type(attribute) == IFA_ADDRESS)
@@ -236,8 +234,7 @@ static void read_route(const struct nlmsghdr *message, struct route *out)
 	memset(out, 0, sizeof(*out));
 	out->head = mnl_nlmsg_get_payload(message);
 	out->table = out->head->rtm_table;
-	mnl_attr_for_each(attribute, message, sizeof(*out->head))
-	{
+	mnl_attr_for_each(attribute, message, sizeof(*out->head)) {
 		switch (mnl_attr_get_type(attribute)) {
 		case RTA_TABLE:
 			out->table = mnl_attr_get_u32(attribute);
@@ -441,9 +438,9 @@ static int on_rule(const struct nlmsghdr *message, void *context)
 	const struct nlattr *attribute;
 	uint32_t table = head->table;
 
-	mnl_attr_for_each(attribute, message,
-			  sizeof(*head)) if (mnl_attr_get_type(attribute) == FRA_TABLE) table =
-		mnl_attr_get_u32(attribute);
+	mnl_attr_for_each(attribute, message, sizeof(*head))
+		if (mnl_attr_get_type(attribute) == FRA_TABLE)
+			table = mnl_attr_get_u32(attribute);
 	if (table >= collected->first_table && table <= collected->last_table)
 		collect(collected, message);
 	return MNL_CB_OK;
