@@ -116,9 +116,9 @@ bench-tcp: programs $(BENCH) $(B)/lab/weather.bpf.o ## measure against routed, s
 layers: ## fail on an include that points up, sideways or round
 	/usr/bin/python3 tools/layers.py
 fmt: ## format the C files in place
-	clang-format -i $(C_FILES)
+	@clang-format -i $(C_FILES)
 check-fmt: ## fail where `make fmt` would change something
-	clang-format --dry-run -Werror $(C_FILES)
+	@clang-format --dry-run -Werror $(C_FILES)
 lint: $(SKELETONS) ## clang-tidy and cppcheck
 	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr \
 	  --suppress=missingIncludeSystem -D_GNU_SOURCE -DPLAIT_VERSION='""' -Iinclude -Iagent agent bench

@@ -25,11 +25,18 @@ static __always_inline int capable_syn(struct __sk_buff *skb, const struct segme
 {
 	if (!segment->payload_bytes)
 		return verdict(VERDICT_NEXT, PLAIT_SYN_WITHOUT_PAYLOAD);
-	if (connection_exists(skb, segment))
-		return verdict(VERDICT_DROP, PLAIT_SYN_DUPLICATE);
 	if (!settings.hold)
 		return VERDICT_NEXT;
-	return hold(skb, segment);
+	switch (syn_meets(skb, segment)) {
+	case MET_NOTHING:
+		return hold(skb, segment, false);
+	case MET_TIME_WAIT:
+		return hold(skb, segment, true);
+	case MET_ITSELF:
+		return verdict(VERDICT_DROP, PLAIT_SYN_DUPLICATE);
+	default:
+		return verdict(VERDICT_NEXT, PLAIT_SYN_MET_CONNECTION);
+	}
 }
 
 SEC("tc")
@@ -45,13 +52,13 @@ int customer_ingress(struct __sk_buff *skb)
 		return VERDICT_NEXT;
 	if (!bpf_map_lookup_elem(&customer_addresses, &segment.destination))
 		return VERDICT_NEXT;
-	switch (mptcp_kind(skb, &segment)) {
+	switch (read_options(skb, &segment).mptcp) {
 	case MPTCP_JOIN:
 		if (segment.payload_bytes)
 			return verdict(VERDICT_DROP, PLAIT_JOIN_WITH_PAYLOAD);
 		return VERDICT_NEXT;
 	case MPTCP_NONE:
-		return hold(skb, &segment); /* the agent refuses it with a RST */
+		return hold(skb, &segment, false); /* the agent refuses it with a RST */
 	case MPTCP_CAPABLE:
 		break;
 	}

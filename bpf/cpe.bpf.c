@@ -12,6 +12,22 @@
 #include "lib/steer.h"
 #include "lib/twin.h"
 
+/* Addresses in use get their own socket's answer: SYN+ACK to a copy, else a challenge. */
+static __always_inline int bonded_syn(struct __sk_buff *skb, const struct segment *segment)
+{
+	switch (syn_meets(skb, segment)) {
+	case MET_NOTHING:
+		return hold(skb, segment, false);
+	case MET_TIME_WAIT:
+		return hold(skb, segment, true);
+	default:
+		break;
+	}
+	if (steer_to_connection(skb, segment) == STEER_DONE)
+		return verdict(VERDICT_PASS, PLAIT_SYN_MET_CONNECTION);
+	return verdict(VERDICT_DROP, PLAIT_STEER_FAILED);
+}
+
 static __always_inline int new_connection(struct __sk_buff *skb, const struct segment *segment)
 {
 	if (is_for_this_machine(&segment->destination))
@@ -24,7 +40,7 @@ static __always_inline int new_connection(struct __sk_buff *skb, const struct se
 	case PLAIT_DROP:
 		return verdict(VERDICT_DROP, PLAIT_DROP_POLICY);
 	default:
-		return hold(skb, segment);
+		return bonded_syn(skb, segment);
 	}
 }
 
@@ -60,10 +76,10 @@ int lan_ingress(struct __sk_buff *skb)
 	if (!session)
 		return no_session(skb, &segment);
 	session_account(session, skb, UP, segment.flags);
+	if (is_syn(&segment))
+		return bonded_syn(skb, &segment);
 	if (steer_to_connection(skb, &segment) == STEER_DONE)
 		return verdict(VERDICT_PASS, PLAIT_STEERED);
-	if (is_syn(&segment))
-		return hold(skb, &segment);
 	return verdict(VERDICT_DROP, PLAIT_STEER_FAILED);
 }
 

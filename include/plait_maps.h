@@ -85,7 +85,9 @@ struct plait_policy_rule {
 /* Ring buffer record: one held SYN, as it arrived; cut after frame_bytes of the frame. */
 struct plait_held_syn {
 	__u32 ifindex;
-	__u32 frame_bytes;
+	__u16 frame_bytes;
+	__u8 in_time_wait; /* its addresses are: an earlier connection's */
+	__u8 pad;
 	__u8 frame[PLAIT_FRAME_MAX];
 };
 

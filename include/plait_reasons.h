@@ -25,7 +25,10 @@
 	X(SYN_HELD, syn_held, "SYNs held and handed to the agent") \
 	X(SYN_HOLD_FAILED, syn_hold_failed, "SYNs dropped: ring buffer full or frame too long") \
 	X(SYN_LET_GO, syn_let_go, "held SYNs let go") \
+	X(TIME_WAIT_ENDED, time_wait_ended, "held SYNs whose addresses were taken over from TIME_WAIT") \
+	X(LET_GO_FAILED, let_go_failed, "held SYNs that could not be let go; their sender tries again") \
 	X(SYN_DUPLICATE, syn_duplicate, "copies of a SYN already held or answered") \
+	X(SYN_MET_CONNECTION, syn_met_connection, "SYNs for addresses another connection still uses: its socket answers") \
 	X(SYN_SENT_TWICE, syn_sent_twice, "SYNs and SYN+ACKs of MPTCP legs sent twice against loss") \
 	X(SYN_BARE_DROPPED, syn_bare_dropped, "retransmitted SYNs without their payload, replaced by a new attempt") \
 	X(SYN_WITHOUT_PAYLOAD, syn_without_payload, "SYNs with MP_CAPABLE but no payload: preamble expected on the stream") \

@@ -214,6 +214,8 @@ static int open_ports(struct worker *worker)
 		err = answer_open(&worker->answer);
 	if (!err)
 		err = mptcp_pm_open(&worker->pm);
+	if (!err)
+		err = netlink_open(&worker->sock_diag, NETLINK_SOCK_DIAG);
 	if (!err && pipe2(worker->calls_fd, O_CLOEXEC | O_NONBLOCK))
 		err = -errno;
 	if (err)
@@ -346,8 +348,8 @@ static void free_worker(struct worker *worker)
 		close(worker->calls_fd[0]);
 		close(worker->calls_fd[1]);
 	}
-	if (worker->pm.socket)
-		mptcp_pm_close(&worker->pm);
+	mptcp_pm_close(&worker->pm);
+	netlink_close(&worker->sock_diag);
 	if (worker->answer.fd_v6)
 		answer_close(&worker->answer);
 	if (worker->loop.epoll_fd)

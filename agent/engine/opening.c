@@ -22,6 +22,7 @@
 #include "port/mptcp.h"
 #include "port/sockets.h"
 #include "port/tap.h"
+#include "port/time_wait.h"
 #include "relay.h"
 
 enum {
@@ -206,7 +207,12 @@ static void let_go(struct worker *worker, struct session *session)
 
 	session->stage = STAGE_ACCEPTING;
 	session_timer(worker, session, ACCEPT_MS);
-	tap_let_go(worker->tap_fd, held->frame, held->frame_bytes, worker->index, held->ifindex);
+	if (held->in_time_wait &&
+	    !time_wait_end(&worker->sock_diag, &session->local, &session->peer))
+		count(worker, PLAIT_TIME_WAIT_ENDED);
+	if (tap_let_go(worker->tap_fd, held->frame, held->frame_bytes, worker->index,
+		       held->ifindex))
+		count(worker, PLAIT_LET_GO_FAILED);
 }
 
 /* Discard what the SYN has already carried, then relay. */
@@ -322,7 +328,8 @@ static struct held_syn *read_record(struct worker *worker, const struct plait_he
 		return NULL;
 	}
 	held->ifindex = record->ifindex;
-	held->frame_bytes = (uint16_t)record->frame_bytes;
+	held->frame_bytes = record->frame_bytes;
+	held->in_time_wait = record->in_time_wait;
 	memcpy(held->frame, record->frame, record->frame_bytes);
 	if (syn_segment_read(held->frame, held->frame_bytes, &held->syn))
 		count(worker, PLAIT_SYN_MALFORMED);

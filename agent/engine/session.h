@@ -61,6 +61,7 @@ struct held_syn {
 	struct held_syn *next_free;
 	uint32_t ifindex;
 	uint16_t frame_bytes;
+	bool in_time_wait; /* its addresses were, when it arrived */
 	struct syn_segment syn;
 	uint8_t frame[PLAIT_FRAME_MAX];
 };

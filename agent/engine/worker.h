@@ -44,6 +44,7 @@ struct worker {
 	int tap_fd; /* this worker's queue */
 	struct answer answer;
 	struct mptcp_pm pm;
+	struct netlink sock_diag;
 	struct listener listeners[WORKER_LISTENERS_MAX];
 	unsigned int listener_count;
 	unsigned long long *counts; /* row of the agent_counters map */

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "sysctl.h"
+#include "time_wait.h"
 
 #ifndef IPPROTO_MPTCP
 #define IPPROTO_MPTCP 262
@@ -89,13 +90,21 @@ static bool bpf_ok(char *why, size_t size)
 	return false;
 }
 
+static bool time_wait_ok(char *why, size_t size)
+{
+	if (!time_wait_check())
+		return true;
+	snprintf(why, size, "sockets cannot be ended (CONFIG_INET_DIAG_DESTROY)");
+	return false;
+}
+
 int kernel_check(char *why, size_t size)
 {
 	bool ok = version_ok(why, size) &&
 		  capability_ok(CAP_NET_ADMIN, "CAP_NET_ADMIN", why, size) &&
 		  capability_ok(CAP_NET_RAW, "CAP_NET_RAW", why, size) &&
 		  capability_ok(CAP_BPF, "CAP_BPF", why, size) && mptcp_ok(why, size) &&
-		  tun_ok(why, size) && bpf_ok(why, size);
+		  tun_ok(why, size) && bpf_ok(why, size) && time_wait_ok(why, size);
 
 	return ok ? 0 : -ENOTSUP;
 }

@@ -6,14 +6,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "netlink.h"
 #include "plait_addr.h"
 
-struct mnl_socket;
-
 struct mptcp_pm {
-	struct mnl_socket *socket;
+	struct netlink netlink;
 	uint16_t family_id;
-	uint32_t sequence;
 };
 
 /* 0 or negative errno. */

@@ -93,7 +93,7 @@ static bool choose_remote(struct cpe *cpe, unsigned int link, uint8_t family,
 
 		if (addr->family != family)
 			continue;
-		bits = routes_prefix_to(&cpe->instance.routes, addr, link_table(cpe, link));
+		bits = routes_prefix_to(&cpe->instance.rtnetlink, addr, link_table(cpe, link));
 		if (bits <= best)
 			continue;
 		best = bits;
@@ -108,10 +108,10 @@ static int copy_routes(struct cpe *cpe, unsigned int link, unsigned int ifindex,
 {
 	const struct config_interfaces *lan = &cpe->instance.config->lan;
 	uint32_t table = link_table(cpe, link);
-	int err = routes_copy(&cpe->instance.routes, family, ifindex, table);
+	int err = routes_copy(&cpe->instance.rtnetlink, family, ifindex, table);
 
 	for (unsigned int i = 0; !err && i < lan->count; i++)
-		err = routes_copy(&cpe->instance.routes, family, if_nametoindex(lan->name[i]),
+		err = routes_copy(&cpe->instance.rtnetlink, family, if_nametoindex(lan->name[i]),
 				  table);
 	return err;
 }
@@ -122,13 +122,13 @@ static int route_link(struct cpe *cpe, unsigned int link, unsigned int ifindex, 
 	const struct config_link *config = &cpe->instance.config->links[link];
 	const struct plait_addr *gateway =
 		family == AF_INET ? &config->gateway4 : &config->gateway6;
-	struct routes *routes = &cpe->instance.routes;
+	struct netlink *rtnetlink = &cpe->instance.rtnetlink;
 	uint32_t table = link_table(cpe, link);
 	int err = copy_routes(cpe, link, ifindex, family);
 
 	if (!err && gateway->family)
-		err = routes_add_default(routes, family, table, ifindex, gateway);
-	return err ? err : routes_add_source_rule(routes, local, table, RULE_PRIORITY_LINK);
+		err = routes_add_default(rtnetlink, family, table, ifindex, gateway);
+	return err ? err : routes_add_source_rule(rtnetlink, local, table, RULE_PRIORITY_LINK);
 }
 
 static void find_path(struct cpe *cpe, unsigned int link, unsigned int ifindex, uint8_t family,
@@ -166,7 +166,8 @@ static void find_paths(struct cpe *cpe)
 	const struct config *config = cpe->instance.config;
 	struct path found[CONFIG_MAX_LINKS][FAMILIES];
 
-	routes_remove(&cpe->instance.routes, link_table(cpe, 0), link_table(cpe, CONFIG_MAX_LINKS));
+	routes_remove(&cpe->instance.rtnetlink, link_table(cpe, 0),
+		      link_table(cpe, CONFIG_MAX_LINKS));
 	for (unsigned int link = 0; link < config->link_count; link++) {
 		unsigned int ifindex = if_nametoindex(config->links[link].interface);
 

@@ -110,11 +110,11 @@ static int prepare_steering(struct instance *instance)
 	uint32_t base = instance->mark_base;
 	int err;
 
-	err = routes_remove(&instance->routes, base, base + 15); /* of a killed run */
+	err = routes_remove(&instance->rtnetlink, base, base + 15); /* of a killed run */
 	for (unsigned int i = 0; !err && i < 2; i++) {
-		err = routes_add_local(&instance->routes, families[i], base);
+		err = routes_add_local(&instance->rtnetlink, families[i], base);
 		if (!err)
-			err = routes_add_mark_rule(&instance->routes, families[i],
+			err = routes_add_mark_rule(&instance->rtnetlink, families[i],
 						   base + PLAIT_MARK_STEER, base,
 						   RULE_PRIORITY_STEER);
 	}
@@ -157,7 +157,7 @@ static int read_addresses(struct instance *instance)
 
 	pthread_rwlock_wrlock(&own->lock);
 	own->count = 0;
-	err = routes_addresses(&instance->routes, on_address, own);
+	err = interface_addresses(&instance->rtnetlink, on_address, own);
 	pthread_rwlock_unlock(&own->lock);
 	return err;
 }
@@ -179,7 +179,7 @@ int instance_prepare(struct instance *instance, struct config *config)
 		instance->start[i].tap_fd = -1;
 	pthread_rwlock_init(&instance->own.lock, NULL);
 	cut_limits(instance);
-	err = failed(routes_open(&instance->routes), "rtnetlink");
+	err = failed(netlink_open(&instance->rtnetlink, NETLINK_ROUTE), "rtnetlink");
 	if (!err)
 		err = failed(change_sysctls(instance), "sysctls");
 	if (!err)
@@ -282,7 +282,7 @@ int instance_attach_twin(struct instance *instance, const char *interface)
 {
 	struct interface found = {};
 
-	routes_interface(&instance->routes, interface, &found);
+	interface_read(&instance->rtnetlink, interface, &found);
 	return instance_attach(instance, found.ethernet ? "leg_egress_ether" : "leg_egress_raw",
 			       interface, HOOK_EGRESS);
 }
@@ -291,7 +291,7 @@ static void addresses_changed(struct loop_watch *watch, uint32_t events)
 {
 	struct instance *instance = container_of(watch, struct instance, address_watch);
 
-	routes_watch_drain(instance->address_watch_fd);
+	interface_watch_drain(instance->address_watch_fd);
 	if (failed(read_addresses(instance), "addresses"))
 		return;
 	publish_addresses(instance);
@@ -302,7 +302,7 @@ static void addresses_changed(struct loop_watch *watch, uint32_t events)
 static int follow_addresses(struct instance *instance, struct loop *loop)
 {
 	instance->address_watch.ready = addresses_changed;
-	instance->address_watch_fd = routes_watch_open();
+	instance->address_watch_fd = interface_watch_open();
 	if (instance->address_watch_fd < 0)
 		return instance->address_watch_fd;
 	return loop_add(loop, instance->address_watch_fd, EPOLLIN, &instance->address_watch);
@@ -348,9 +348,9 @@ void instance_close(struct instance *instance)
 	dataplane_close(instance->dataplane);
 	if (instance->address_watch_fd >= 0)
 		close(instance->address_watch_fd);
-	if (instance->routes.socket) {
-		routes_remove(&instance->routes, instance->mark_base, instance->mark_base + 15);
-		routes_close(&instance->routes);
+	if (instance->rtnetlink.socket) {
+		routes_remove(&instance->rtnetlink, instance->mark_base, instance->mark_base + 15);
+		netlink_close(&instance->rtnetlink);
 	}
 	sysctl_restore(&instance->former);
 	former_forget(&instance->former);

@@ -13,6 +13,7 @@
 #include "engine/engine.h"
 #include "port/dataplane.h"
 #include "port/loop.h"
+#include "port/interfaces.h"
 #include "port/routes.h"
 #include "port/sysctl.h"
 
@@ -39,7 +40,7 @@ struct instance {
 	int lock_fd; /* -1: another instance has this name */
 	uint32_t mark_base; /* of marks and routing tables, sixteen each */
 	char tap[IF_NAMESIZE];
-	struct routes routes;
+	struct netlink rtnetlink;
 	struct former former; /* sysctls, and what a role adds */
 	struct own_addresses own;
 	struct loop_watch address_watch;

@@ -25,7 +25,7 @@ void role_report_interface(struct role *role, const char *interface, struct link
 	memset(out, 0, sizeof(*out));
 	snprintf(out->interface, sizeof(out->interface), "%s", interface);
 	snprintf(out->name, sizeof(out->name), "%s", interface);
-	if (routes_interface(&role->instance->routes, interface, &found))
+	if (interface_read(&role->instance->rtnetlink, interface, &found))
 		return;
 	out->up = found.up;
 	out->carrier = found.carrier;

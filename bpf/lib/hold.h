@@ -28,7 +28,9 @@ static __always_inline __u32 worker_of(const struct segment *segment)
 	return settings.workers ? hash % settings.workers : 0;
 }
 
-static __always_inline int hold(struct __sk_buff *skb, const struct segment *segment)
+/* in_time_wait: the SYN takes over addresses in TIME_WAIT, which the agent must end first. */
+static __always_inline int hold(struct __sk_buff *skb, const struct segment *segment,
+				bool in_time_wait)
 {
 	__u32 worker = worker_of(segment), zero = 0, bytes = skb->len;
 	void *ring = bpf_map_lookup_elem(&held_syns, &worker);
@@ -37,6 +39,7 @@ static __always_inline int hold(struct __sk_buff *skb, const struct segment *seg
 	if (!ring || !held || bytes < 1 || bytes > PLAIT_FRAME_MAX)
 		return verdict(VERDICT_DROP, PLAIT_SYN_HOLD_FAILED);
 	held->ifindex = skb->ifindex;
+	held->in_time_wait = in_time_wait;
 	held->frame_bytes = bytes;
 	if (bpf_skb_load_bytes(skb, 0, held->frame, bytes))
 		return verdict(VERDICT_DROP, PLAIT_SYN_HOLD_FAILED);

@@ -40,6 +40,7 @@ struct segment {
 	__u32 l4_offset;
 	__u32 header_bytes; /* TCP header with options */
 	__u32 payload_bytes; /* by the IP header */
+	__u32 sequence; /* host byte order */
 	__u8 flags; /* enum tcp_flag */
 };
 
@@ -125,6 +126,7 @@ static __always_inline enum parsed parse_tcp_header(struct __sk_buff *skb, int l
 	out->payload_bytes = left - out->header_bytes;
 	out->source.port = tcp->source;
 	out->destination.port = tcp->dest;
+	out->sequence = bpf_ntohl(tcp->seq);
 	out->flags = ((__u8 *)tcp)[13];
 	return PARSED_TCP;
 }
@@ -153,11 +155,38 @@ static __always_inline enum parsed parse_tcp(struct __sk_buff *skb, __u32 l2_byt
 
 enum mptcp_kind { MPTCP_NONE, MPTCP_CAPABLE, MPTCP_JOIN };
 
+struct options {
+	enum mptcp_kind mptcp; /* which handshake is asked for (RFC 8684 §3.1, §3.2) */
+	bool has_timestamp;
+	__u32 timestamp; /* TSval, host byte order (RFC 7323 §3) */
+};
+
 struct option_walk {
 	__u8 octets[64]; /* a power of two, so that a mask bounds every index */
 	__u32 bytes, at;
-	enum mptcp_kind found;
+	struct options found;
 };
+
+static __always_inline void take_mptcp(struct option_walk *walk)
+{
+	__u8 subtype = walk->octets[(walk->at + 2) & 63] >> 4;
+
+	if (walk->found.mptcp != MPTCP_NONE)
+		return;
+	if (subtype == PLAIT_MPTCP_MP_CAPABLE)
+		walk->found.mptcp = MPTCP_CAPABLE;
+	else if (subtype == PLAIT_MPTCP_MP_JOIN)
+		walk->found.mptcp = MPTCP_JOIN;
+}
+
+static __always_inline void take_timestamp(struct option_walk *walk)
+{
+	walk->found.has_timestamp = true;
+	walk->found.timestamp = 0;
+	for (int i = 2; i < 6; i++)
+		walk->found.timestamp =
+			walk->found.timestamp << 8 | walk->octets[(walk->at + i) & 63];
+}
 
 /* One option a call (bpf_loop: the verifier then follows it once). */
 static long option_step(__u32 step, void *context)
@@ -176,33 +205,29 @@ static long option_step(__u32 step, void *context)
 	/* the kernel stops at a cut option too, and the agent must see the same handshake */
 	if (kind == PLAIT_TCPOPT_EOL || length < 2 || walk->at + length > walk->bytes)
 		return 1;
-	if (kind == PLAIT_TCPOPT_MPTCP && length > 2) {
-		__u8 subtype = walk->octets[(walk->at + 2) & 63] >> 4;
-
-		if (subtype == PLAIT_MPTCP_MP_CAPABLE)
-			walk->found = MPTCP_CAPABLE;
-		else if (subtype == PLAIT_MPTCP_MP_JOIN)
-			walk->found = MPTCP_JOIN;
-	}
+	if (kind == PLAIT_TCPOPT_MPTCP && length > 2)
+		take_mptcp(walk);
+	else if (kind == PLAIT_TCPOPT_TIMESTAMP && length == 10)
+		take_timestamp(walk);
 	walk->at += length;
-	return walk->found != MPTCP_NONE;
+	return 0;
 }
 
-/* Which MPTCP handshake the segment's options ask for (RFC 8684 §3.1, §3.2). */
-static __always_inline enum mptcp_kind mptcp_kind(struct __sk_buff *skb,
-						  const struct segment *segment)
+/* What plait asks of a segment's options; those behind a broken one are not seen. */
+static __always_inline struct options read_options(struct __sk_buff *skb,
+						   const struct segment *segment)
 {
 	struct option_walk walk = {};
 	__u64 bytes = segment->header_bytes - sizeof(struct tcphdr);
 
 	barrier_var(bytes); /* what follows is for the verifier, and must stay */
 	if (bytes > TCP_OPTIONS_MAX)
-		return MPTCP_NONE;
+		return walk.found;
 	barrier_var(bytes);
 	if (bytes < 4)
-		return MPTCP_NONE;
+		return walk.found;
 	if (bpf_skb_load_bytes(skb, segment->l4_offset + sizeof(struct tcphdr), walk.octets, bytes))
-		return MPTCP_NONE;
+		return walk.found;
 	walk.bytes = bytes;
 	bpf_loop(TCP_OPTIONS_MAX, option_step, &walk, 0);
 	return walk.found;

@@ -6,6 +6,8 @@
 #ifndef PLAIT_BPF_STEER_H
 #define PLAIT_BPF_STEER_H
 
+#include <bpf/bpf_core_read.h>
+
 #include "count.h"
 #include "parse.h"
 
@@ -37,7 +39,7 @@ enum steered { STEER_DONE, STEER_NO_SOCKET };
 
 /*
  * To the socket of the segment's own connection. A listener that happens to sit
- * on the destination is none, and neither is TIME_WAIT for a new SYN.
+ * on the destination is none.
  */
 static __always_inline enum steered steer_to_connection(struct __sk_buff *skb,
 							const struct segment *segment)
@@ -47,7 +49,7 @@ static __always_inline enum steered steer_to_connection(struct __sk_buff *skb,
 
 	if (!sk)
 		return STEER_NO_SOCKET;
-	if (sk->state != BPF_TCP_LISTEN && !(sk->state == BPF_TCP_TIME_WAIT && is_syn(segment)))
+	if (sk->state != BPF_TCP_LISTEN)
 		failed = bpf_sk_assign(skb, sk, 0);
 	bpf_sk_release(sk);
 	if (failed)
@@ -56,17 +58,68 @@ static __always_inline enum steered steer_to_connection(struct __sk_buff *skb,
 	return STEER_DONE;
 }
 
-/* True if the segment's own connection has a socket that is still in use. */
-static __always_inline bool connection_exists(struct __sk_buff *skb, const struct segment *segment)
+/* What the kernel knows of the addresses and ports of a new SYN. */
+enum met {
+	MET_NOTHING,
+	MET_TIME_WAIT, /* the SYN may take them over */
+	MET_ITSELF, /* its connection is open: it is a copy */
+	MET_ANOTHER, /* an earlier connection, which must answer (RFC 9293 §3.10.7.4) */
+};
+
+/* The kernel's, as far as RFC 6191 needs them. */
+struct sock_common {
+	__u32 skc_tw_rcv_nxt;
+} __attribute__((preserve_access_index));
+struct inet_timewait_sock {
+	struct sock_common __tw_common;
+} __attribute__((preserve_access_index));
+struct tcp_timewait_sock {
+	struct inet_timewait_sock tw_sk;
+	__u32 tw_ts_recent;
+} __attribute__((preserve_access_index));
+
+void *bpf_rdonly_cast(const void *object, __u32 btf_id) __ksym;
+
+/* RFC 6191 §2: a later sequence number, or a later timestamp. */
+static __always_inline bool may_take_over(struct __sk_buff *skb, const struct segment *segment,
+					  struct bpf_sock *sk)
+{
+	/* bpf_skc_to_tcp_timewait_sock() does not know MPTCP's subflows */
+	struct tcp_timewait_sock *time_wait =
+		bpf_rdonly_cast(sk, bpf_core_type_id_kernel(struct tcp_timewait_sock));
+	struct options options;
+
+	if ((__s32)(segment->sequence - time_wait->tw_sk.__tw_common.skc_tw_rcv_nxt) > 0)
+		return true;
+	options = read_options(skb, segment);
+	return options.has_timestamp && (__s32)(options.timestamp - time_wait->tw_ts_recent) > 0;
+}
+
+enum { COPY_WINDOW = 1 << 20 }; /* what a connection may have received before its SYN's copy */
+
+static __always_inline bool is_copy(const struct segment *segment, struct bpf_sock *sk)
+{
+	struct bpf_tcp_sock *tcp = bpf_tcp_sock(sk);
+
+	/* a connection request is no full socket, and soon gone */
+	return !tcp || tcp->rcv_nxt - segment->sequence - 1 < COPY_WINDOW;
+}
+
+static __always_inline enum met syn_meets(struct __sk_buff *skb, const struct segment *segment)
 {
 	struct bpf_sock *sk = lookup_tuple(skb, &segment->source, &segment->destination);
-	bool exists;
+	enum met met = MET_ANOTHER;
 
 	if (!sk)
-		return false;
-	exists = sk->state != BPF_TCP_LISTEN && sk->state != BPF_TCP_TIME_WAIT;
+		return MET_NOTHING;
+	if (sk->state == BPF_TCP_LISTEN)
+		met = MET_NOTHING;
+	else if (sk->state == BPF_TCP_TIME_WAIT)
+		met = may_take_over(skb, segment, sk) ? MET_TIME_WAIT : MET_ANOTHER;
+	else if (is_copy(segment, sk))
+		met = MET_ITSELF;
 	bpf_sk_release(sk);
-	return exists;
+	return met;
 }
 
 static __always_inline struct bpf_sock *worker_listener(struct __sk_buff *skb, __u32 worker)

@@ -27,7 +27,7 @@ static __always_inline int leg_egress(struct __sk_buff *skb, __u32 l2_bytes)
 		return VERDICT_NEXT;
 	if (parse_tcp(skb, l2_bytes, &segment) != PARSED_TCP || !(segment.flags & TCP_SYN))
 		return VERDICT_NEXT;
-	if (mptcp_kind(skb, &segment) == MPTCP_JOIN)
+	if (read_options(skb, &segment).mptcp == MPTCP_JOIN)
 		return VERDICT_NEXT; /* the kernel retransmits these whole */
 	/* a SYN without its payload is a retransmission; the agent starts afresh instead */
 	if (is_syn(&segment) && !segment.payload_bytes)

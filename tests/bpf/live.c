@@ -269,6 +269,29 @@ static struct sockaddr_in here(const char *text, uint16_t port)
 	return out;
 }
 
+/* By TCP_REPAIR: what the receiver expects next; nothing was sent but the SYN. */
+static uint32_t syn_seq(int server)
+{
+	int on = 1, off = -1 /* without a window probe */, queue = 1 /* TCP_RECV_QUEUE */;
+	socklen_t len = sizeof(uint32_t);
+	uint32_t next = 0;
+
+	cr_assert_eq(setsockopt(server, IPPROTO_TCP, TCP_REPAIR, &on, sizeof(on)), 0);
+	cr_assert_eq(setsockopt(server, IPPROTO_TCP, TCP_REPAIR_QUEUE, &queue, sizeof(queue)), 0);
+	cr_assert_eq(getsockopt(server, IPPROTO_TCP, TCP_QUEUE_SEQ, &next, &len), 0);
+	cr_assert_eq(setsockopt(server, IPPROTO_TCP, TCP_REPAIR, &off, sizeof(off)), 0);
+	return next - 1;
+}
+
+static uint32_t next_timestamp(int fd)
+{
+	socklen_t len = sizeof(uint32_t);
+	uint32_t now = 0;
+
+	cr_assert_eq(getsockopt(fd, IPPROTO_TCP, TCP_TIMESTAMP, &now, &len), 0);
+	return now + 60000; /* it counts milliseconds */
+}
+
 struct pair live_connect_here(const struct recipe *recipe)
 {
 	struct sockaddr_in from = here(recipe->from, recipe->from_port);
@@ -282,6 +305,8 @@ struct pair live_connect_here(const struct recipe *recipe)
 	cr_assert_eq(connect(out.client, (struct sockaddr *)&at, sizeof(at)), 0);
 	out.server = accept(listener, NULL, NULL);
 	cr_assert_geq(out.server, 0);
+	out.seq = syn_seq(out.server);
+	out.timestamp = next_timestamp(out.client);
 	return out;
 }
 

@@ -56,6 +56,8 @@ uint32_t live_mark_delivered(int raw);
 /* An IPv4 connection between the recipe's own addresses, both ends here. */
 struct pair {
 	int client, server;
+	uint32_t seq; /* of the client's SYN */
+	uint32_t timestamp; /* TSval that the client has not reached yet */
 };
 struct pair live_connect_here(const struct recipe *recipe);
 

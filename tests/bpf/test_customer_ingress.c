@@ -229,25 +229,64 @@ Test(customer_ingress, drops_copies_of_a_syn_already_answered)
 {
 	struct stage *stage = holding();
 	struct pair pair = live_connect_here(&syn_v4);
-	struct recipe other = syn_v4;
+	struct recipe copy = syn_v4, other = syn_v4;
 
-	cr_expect_str_eq(RUN_WITH_PAYLOAD(stage, MP_CAPABLE), "drop syn_duplicate");
+	copy.seq = pair.seq;
+	cr_expect_str_eq(run_with(stage, copy, OCTETS(MP_CAPABLE), preamble), "drop syn_duplicate");
 	other.from_port++;
 	cr_expect_str_eq(run_with(stage, other, OCTETS(MP_CAPABLE), preamble), "drop syn_held",
 			 "the listener alone is no connection");
 	shutdown(pair.server, SHUT_WR);
-	cr_expect_str_eq(RUN_WITH_PAYLOAD(stage, MP_CAPABLE), "drop syn_duplicate", "half closed");
+	cr_expect_str_eq(run_with(stage, copy, OCTETS(MP_CAPABLE), preamble), "drop syn_duplicate",
+			 "half closed");
 }
 
-Test(customer_ingress, holds_a_new_syn_where_the_old_connection_waits)
+/* RFC 9293 §3.10.7.4: the old connection's socket sends a challenge ACK. */
+Test(customer_ingress, leaves_a_syn_to_the_connection_that_has_its_addresses)
 {
 	struct stage *stage = holding();
 	struct pair pair = live_connect_here(&syn_v4);
+	struct recipe another = syn_v4;
+
+	another.seq = pair.seq + (1U << 30);
+	cr_expect_str_eq(run_with(stage, another, OCTETS(MP_CAPABLE), preamble),
+			 "next syn_met_connection");
+	another.seq = pair.seq - 1000;
+	cr_expect_str_eq(run_with(stage, another, OCTETS(MP_CAPABLE), preamble),
+			 "drop syn_duplicate", "as good as a copy");
+}
+
+#define TIMESTAMP(value) 8, 10, (value) >> 24, (value) >> 16, (value) >> 8, (value), 0, 0, 0, 0
+
+/* RFC 6191: by a later sequence number or a later timestamp, else TIME_WAIT answers. */
+Test(customer_ingress, a_later_syn_takes_over_from_time_wait)
+{
+	struct stage *stage = holding();
+	struct pair pair = live_connect_here(&syn_v4);
+	uint32_t later = pair.timestamp, earlier = later - (1U << 30);
+	struct recipe syn = syn_v4;
 
 	/* who closes first is the one that waits */
 	shutdown(pair.server, SHUT_WR);
 	shutdown(pair.client, SHUT_WR);
 	/* the socket itself is done with, and leaves its TIME_WAIT behind */
 	cr_assert(live_reaches(pair.server, TCP_CLOSE));
-	cr_expect_str_eq(RUN_WITH_PAYLOAD(stage, MP_CAPABLE), "drop syn_held", "TIME_WAIT");
+
+	syn.seq = pair.seq + 1000;
+	cr_expect_str_eq(run_with(stage, syn, OCTETS(MP_CAPABLE), preamble), "drop syn_held");
+	cr_assert(stage_take_held(stage));
+	cr_expect(stage->held.in_time_wait);
+	syn.seq = pair.seq - 1000;
+	cr_expect_str_eq(run_with(stage, syn, OCTETS(MP_CAPABLE), preamble),
+			 "next syn_met_connection");
+	cr_expect_str_eq(run_with(stage, syn, OCTETS(MP_CAPABLE, TIMESTAMP(earlier)), preamble),
+			 "next syn_met_connection");
+	cr_expect_str_eq(run_with(stage, syn, OCTETS(MP_CAPABLE, TIMESTAMP(later)), preamble),
+			 "drop syn_held");
+	cr_assert(stage_take_held(stage));
+	cr_expect(stage->held.in_time_wait);
+	syn.from_port++;
+	run_with(stage, syn, OCTETS(MP_CAPABLE), preamble);
+	cr_assert(stage_take_held(stage));
+	cr_expect_not(stage->held.in_time_wait, "nobody has these addresses");
 }

@@ -92,10 +92,6 @@ static const struct row concentrator_rows[] = {
 	 "drop join_with_payload",
 	 {CUSTOMER, .flags = SYN, .options = MP_JOIN, .payload = PREAMBLE},
 	 0},
-	{"customer_ingress",
-	 "drop syn_duplicate",
-	 {CUSTOMER, .flags = SYN, .options = MP_CAPABLE, .payload = PREAMBLE},
-	 0},
 };
 
 static void run_rows(struct stage *stage, const struct row *rows, size_t count)
@@ -153,11 +149,17 @@ static void run_live(bool seen[PLAIT_REASON_COUNT])
 
 static void run_concentrator(bool seen[PLAIT_REASON_COUNT])
 {
-	const struct recipe connection = {CUSTOMER};
+	struct recipe syn = {CUSTOMER, .flags = SYN, .options = MP_CAPABLE, .payload = PREAMBLE};
 	struct stage *stage = stage_open(CONCENTRATOR);
 
 	stage_put_addr(stage, "customer_addresses", "203.0.113.1", 6824);
-	live_connect_here(&connection);
+	syn.seq = live_connect_here(&syn).seq;
+	cr_expect_str_eq(stage_run_recipe(stage, "customer_ingress", &syn), "drop syn_duplicate");
+	add_seen(stage, seen);
+	syn.seq += 1U << 30;
+	cr_expect_str_eq(stage_run_recipe(stage, "customer_ingress", &syn),
+			 "next syn_met_connection");
+	add_seen(stage, seen);
 	run_rows(stage, concentrator_rows, sizeof(concentrator_rows) / sizeof(struct row));
 	add_seen(stage, seen);
 }

@@ -92,7 +92,7 @@ Test(steer, takes_segments_for_a_half_open_connection)
 	live_let_go(stage, bonded.tap, 0);
 	cr_assert_str_eq(live_counted(stage), "syn_let_go");
 	cr_assert(live_receive(bonded.host, &answer, LIVE_WAIT_MS));
-	cr_expect_str_eq(live_run_recipe(stage, bonded.host, &bonded.up), "steered");
+	cr_expect_str_eq(live_run_recipe(stage, bonded.host, &bonded.up), "syn_met_connection");
 	cr_expect_not(stage_take_held(stage));
 }
 
@@ -143,6 +143,9 @@ Test(steer, time_wait_takes_the_rest_but_no_new_connection)
 	cr_expect_str_eq(bonded_send(&bonded, ACK, nothing), "steered");
 	stage_remove_session(stage, &up_v4);
 	cr_expect_str_eq(bonded_send(&bonded, ACK, nothing), "steered_closing");
+	cr_expect_str_eq(bonded_send(&bonded, SYN, nothing), "syn_met_connection",
+			 "no later than what was received");
+	bonded.up.seq++;
 	cr_expect_str_eq(bonded_send(&bonded, SYN, nothing), "syn_held");
 	stage_add_session(stage, &up_v4);
 	cr_expect_str_eq(bonded_send(&bonded, SYN, nothing), "syn_held");

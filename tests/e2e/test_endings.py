@@ -132,6 +132,34 @@ def test_T4_fin_follows_the_data(bonded, family):
 
 
 @both_families
+def test_T4_ports_come_round_while_the_agents_sockets_are_in_time_wait(family):
+    """Servers that close first leave TIME_WAIT at both agents, and nobody else knows of it."""
+    few, rounds, port = 8, 3, 7410
+
+    def answer(connection):
+        connection.sendall(connection.recv(100))
+        connection.close()
+
+    with running() as lab:
+        lab.run("cpe", ["sysctl", "-qw", f"net.ipv4.ip_local_port_range=40000 {40000 + few}"])
+        address = server_address(lab, family)
+        before = {role: lab.counters(role) for role in ("cpe", "conc")}
+        with Server(lab, "server", address, answer, port):
+            for number in range(few * rounds):
+                started = time.monotonic()
+                with connect(lab, "host", address, port,
+                             source=("", 41000 + number % few)) as client:
+                    client.sendall(b"%d" % number)
+                    assert read_all(client) == b"%d" % number
+                assert time.monotonic() - started < 0.5
+        lab.wait_ended(port)
+        for role in ("cpe", "conc"):
+            grown = lab.since(role, before[role])
+            assert grown["established"] == few * rounds
+            assert grown["time_wait_ended"] >= few * (rounds - 1), grown
+
+
+@both_families
 def test_T4_nc_half_closes(bonded, family):
     address, sent = server_address(bonded, family), os.urandom(200_000)
     with Server(bonded, "server", address, digest) as server:
