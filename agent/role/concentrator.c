@@ -205,7 +205,8 @@ static int change_limits(struct concentrator *concentrator)
 
 static void restore_limits(struct concentrator *concentrator)
 {
-	const char *value = former_value(&concentrator->instance.former, LIMITS);
+	struct former *former = &concentrator->instance.former;
+	const char *value = former_is_last(former) ? former_value(former, LIMITS) : NULL;
 	unsigned int subflows, addresses;
 
 	if (value && sscanf(value, "%u %u", &subflows, &addresses) == 2)

@@ -86,12 +86,11 @@ static void cut_limits(struct instance *instance)
 
 static int change_sysctls(struct instance *instance)
 {
-	char value[SYSCTL_VALUE_BYTES], path[128];
-	int err;
+	char value[SYSCTL_VALUE_BYTES];
+	int err = former_open(&instance->former, RUN_DIRECTORY);
 
-	snprintf(path, sizeof(path), RUN_DIRECTORY "/%s.former", instance->config->name);
-	former_open(&instance->former, path);
-	err = sysctl_read("net/ipv4/tcp_fastopen", value);
+	if (!err)
+		err = sysctl_read("net/ipv4/tcp_fastopen", value);
 	if (err)
 		return err;
 	/* client and server; cookies are waived socket by socket */
@@ -167,7 +166,7 @@ int instance_prepare(struct instance *instance, struct config *config)
 	int err;
 
 	instance->config = config;
-	instance->lock_fd = -1;
+	instance->lock_fd = instance->former.fd = -1;
 	err = lock_name(instance);
 	if (err)
 		return err;
@@ -352,8 +351,9 @@ void instance_close(struct instance *instance)
 		routes_remove(&instance->rtnetlink, instance->mark_base, instance->mark_base + 15);
 		netlink_close(&instance->rtnetlink);
 	}
-	sysctl_restore(&instance->former);
-	former_forget(&instance->former);
+	if (former_is_last(&instance->former))
+		sysctl_restore(&instance->former);
+	former_close(&instance->former);
 	pthread_rwlock_destroy(&instance->own.lock);
 	unlink(instance->lock_path);
 	close(instance->lock_fd);

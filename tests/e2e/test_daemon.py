@@ -77,7 +77,7 @@ def traces(lab, node):
         "listeners": shown("ss", "-Htln"),
         "pins": sorted(path.name for path in PINS.glob(f"{name}/*")) if PINS.exists() else [],
         "pin directory": (PINS / name).exists(),
-        "run": sorted(path.name for path in SOCKETS.glob(f"{name}*")),
+        "run": sorted(path.name for path in SOCKETS.glob(f"{name}*")) + lab.former_values(node),
         "processes": subprocess.run(["ip", "netns", "pids", lab.netns(node)], check=True, text=True,
                                     capture_output=True).stdout.split(),
     }
@@ -300,6 +300,19 @@ def test_daemon_two_instances_side_by_side(lab):
         left = traces(lab, "cpe")
         assert left["sysctls"]["net.mptcp.pm_type"] == "1", "the first instance needs it"
         assert left["tcx"]["lan0"] == 2 and len(left["rules"][0].splitlines()) == 3 + 3
+
+
+def test_daemon_last_of_two_instances_restores_the_machine(lab):
+    before = traces(lab, "cpe")
+    with two_instances(lab) as (_, process):
+        assert lab.stop_plaitd("cpe") == 0
+        during = traces(lab, "cpe")["sysctls"]
+        assert during["net.mptcp.pm_type"] == "1"
+        assert int(during["net.ipv4.tcp_fastopen"], 0) & 3 == 3
+        process.terminate()
+        assert process.wait(timeout=5) == 0
+    lab.run("cpe", ["ip", "link", "del", "lan9"])
+    assert traces(lab, "cpe") == before
 
 
 def works(lab):

@@ -42,6 +42,11 @@ ROOT = weather.ROOT
 BUILD = pathlib.Path(os.environ.get("PLAIT_BUILD", ROOT / "build"))
 STATE_DIR = pathlib.Path("/run/plait-lab")
 CONTROL_DIR = pathlib.Path("/run/plait")
+PRINT_NETNS_COOKIE = """if True:
+    import socket, sys
+    so_netns_cookie = 71
+    cookie = socket.socket().getsockopt(socket.SOL_SOCKET, so_netns_cookie, 8)
+    print(int.from_bytes(cookie, sys.byteorder))"""
 MOUNT_MARK = STATE_DIR / "bpffs-mounted"
 
 # A fresh bpffs is not quite empty.
@@ -252,6 +257,7 @@ class Lab:
         for child in self._children:
             child.poll()
         for name in names:
+            self._forget_former_values(name)
             subprocess.run(["ip", "netns", "del", name], check=True)
         self._remove_files()
         self._state_file().unlink()
@@ -284,6 +290,11 @@ class Lab:
                     lab.down()
 
     # Programs
+
+    def former_values(self, node):
+        """What plaitd has noted of a namespace's former state; nothing is the same as no note."""
+        file = self._former_file(self.netns(node))
+        return file.read_text().splitlines() + [file.name] if file.exists() else []
 
     def netns(self, node):
         return f"plait-{self.id}-{node}"
@@ -561,6 +572,19 @@ class Lab:
             listed = subprocess.run(["ip", "netns", "pids", name], text=True, check=False,
                                     capture_output=True).stdout
             end_processes([pid for pid in map(int, listed.split()) if pid not in spared])
+
+    @staticmethod
+    def _former_file(netns_name):
+        """Where the plaitd of a namespace note what they change there."""
+        printed = subprocess.run(["nsenter", f"--net=/run/netns/{netns_name}", "/usr/bin/python3",
+                                  "-c", PRINT_NETNS_COOKIE],
+                                 check=True, capture_output=True, text=True)
+        return CONTROL_DIR / f"netns-{printed.stdout.strip()}.former"
+
+    def _forget_former_values(self, netns_name):
+        """A killed agent left them, and nobody can put them back any more."""
+        if any(CONTROL_DIR.glob("netns-*.former")):
+            self._former_file(netns_name).unlink(missing_ok=True)
 
     def _remove_files(self):
         shutil.rmtree(weather.PINS / self.id, ignore_errors=True)
