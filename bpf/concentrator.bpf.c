@@ -21,6 +21,37 @@ struct {
 	__type(value, __u8);
 } customer_addresses SEC(".maps");
 
+/* Customer-facing interfaces, by index. Agent writes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, PLAIT_MAX_INTERFACES);
+	__type(key, __u32);
+	__type(value, __u8);
+} customer_interfaces SEC(".maps");
+
+/* Who may connect: customer.allow. Agent writes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, PLAIT_MAX_PREFIXES);
+	__type(key, struct plait_prefix_key);
+	__type(value, __u8);
+} allowed SEC(".maps");
+
+static __always_inline bool is_allowed(const struct plait_addr *source)
+{
+	struct plait_prefix_key key = {.bits = 8 * sizeof(key.family) + 8 * sizeof(key.ip),
+				       .family = source->family};
+
+	__builtin_memcpy(key.ip, source->ip, sizeof(key.ip));
+	return bpf_map_lookup_elem(&allowed, &key);
+}
+
+static __always_inline bool is_for_customers(const struct segment *segment)
+{
+	return is_syn(segment) && bpf_map_lookup_elem(&customer_addresses, &segment->destination);
+}
+
 static __always_inline int capable_syn(struct __sk_buff *skb, const struct segment *segment)
 {
 	if (!segment->payload_bytes)
@@ -48,10 +79,10 @@ int customer_ingress(struct __sk_buff *skb)
 		return steer_let_go(skb, 0);
 	if (is_turned(skb))
 		return steer_error(skb);
-	if (parse_tcp(skb, ETH_HLEN, &segment) != PARSED_TCP || !is_syn(&segment))
+	if (parse_tcp(skb, ETH_HLEN, &segment) != PARSED_TCP || !is_for_customers(&segment))
 		return VERDICT_NEXT;
-	if (!bpf_map_lookup_elem(&customer_addresses, &segment.destination))
-		return VERDICT_NEXT;
+	if (!is_allowed(&segment.source)) /* strangers are not answered */
+		return verdict(VERDICT_DROP, PLAIT_SOURCE_NOT_ALLOWED);
 	switch (read_options(skb, &segment).mptcp) {
 	case MPTCP_JOIN:
 		if (segment.payload_bytes)
@@ -76,6 +107,14 @@ static __always_inline int to_foreign_address(struct __sk_buff *skb, const struc
 	return VERDICT_NEXT;
 }
 
+/* One interface may be both. */
+static __always_inline bool on_customer_side(struct __sk_buff *skb)
+{
+	__u32 ifindex = skb->ifindex;
+
+	return bpf_map_lookup_elem(&customer_interfaces, &ifindex);
+}
+
 SEC("tc")
 int internet_ingress(struct __sk_buff *skb)
 {
@@ -86,6 +125,8 @@ int internet_ingress(struct __sk_buff *skb)
 		return steer_error(skb);
 	if (parse_tcp(skb, ETH_HLEN, &segment) != PARSED_TCP)
 		return is_error_for_us(skb, ETH_HLEN) ? steer_error(skb) : VERDICT_NEXT;
+	if (is_for_customers(&segment) && !on_customer_side(skb))
+		return verdict(VERDICT_DROP, PLAIT_SOURCE_NOT_ALLOWED);
 	session = session_find(&segment, DOWN);
 	if (session)
 		session_account(session, skb, DOWN, segment.flags);

@@ -13,6 +13,7 @@ enum {
 	PLAIT_MAX_WORKERS = 64,
 	PLAIT_MAX_POLICY_RULES = 64,
 	PLAIT_MAX_INTERFACES = 64,
+	PLAIT_MAX_PREFIXES = 64,
 	PLAIT_FRAME_MAX = 2048, /* longest SYN that is held, octets with Ethernet header */
 	PLAIT_RING_BYTES = 1 << 20, /* per worker */
 };
@@ -61,6 +62,14 @@ struct plait_session_value {
 	__u64 down_bytes; /* BPF */
 	enum plait_session_state state; /* BPF */
 	__u32 flags; /* agent, once */
+};
+
+/* A prefix as the key of an LPM trie. */
+struct plait_prefix_key {
+	__u32 bits; /* of what follows: 8 more than the prefix has; 0: any address */
+	__u8 family;
+	__u8 ip[16];
+	__u8 pad[3];
 };
 
 /* What a policy rule asks for. design W4, plain-mode-08 §4.2 and §4.4.1. */
@@ -113,6 +122,7 @@ struct plait_settings {
 
 _Static_assert(sizeof(struct plait_session_key) == 44, "layout of plait_session_key");
 _Static_assert(sizeof(struct plait_session_value) == 56, "layout of plait_session_value");
+_Static_assert(sizeof(struct plait_prefix_key) == 24, "layout of plait_prefix_key");
 _Static_assert(sizeof(struct plait_policy_rule) == 56, "layout of plait_policy_rule");
 _Static_assert(sizeof(struct plait_held_syn) == 8 + PLAIT_FRAME_MAX, "layout of plait_held_syn");
 _Static_assert(sizeof(struct plait_let_go) == 6, "layout of plait_let_go");

@@ -344,8 +344,7 @@ static struct held_syn *read_record(struct worker *worker, const struct plait_he
 static void refuse_syn(struct worker *worker, struct session *session, enum plait_reason why)
 {
 	count(worker, why);
-	if (why != PLAIT_SOURCE_NOT_ALLOWED) /* strangers are not answered */
-		answer_rst(worker, &session->held->syn);
+	answer_rst(worker, &session->held->syn);
 	worker_session_free(worker, session);
 }
 

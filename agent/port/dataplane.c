@@ -98,6 +98,13 @@ static void unpin_all(struct dataplane *dataplane)
 	}
 }
 
+/* What an earlier run counted is taken up; what it was configured to do is not. */
+static bool is_kept(const char *name)
+{
+	return !strcmp(name, "sessions") || !strcmp(name, "packet_counters") ||
+	       !strcmp(name, "agent_counters");
+}
+
 /* A pinned map of another shape cannot be taken up: plaitd was upgraded or reconfigured. */
 static bool fits(const char *path, const struct bpf_map *map)
 {
@@ -127,7 +134,9 @@ static int choose_pins(struct dataplane *dataplane)
 		if (!is_pinned_map(bpf_map__name(map)))
 			continue;
 		pin_path(dataplane, bpf_map__name(map), path);
-		if (!fits(path, map)) {
+		if (!is_kept(bpf_map__name(map))) {
+			unlink(path);
+		} else if (!fits(path, map)) {
 			log_notice("map %s has another layout, replaced", path);
 			unlink(path);
 		}

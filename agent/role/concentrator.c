@@ -36,6 +36,7 @@ struct concentrator {
 
 /* The engine's questions */
 
+/* SYNs are judged by the BPF side already, where it sees them: not on other interfaces. */
 static bool is_allowed(const struct config *config, const struct plait_addr *source)
 {
 	for (unsigned int i = 0; i < config->allow_count; i++)
@@ -117,13 +118,9 @@ static enum judged judge_preamble(void *role, struct session *session,
 static enum judged judge_syn(void *role, struct session *session, const struct held_syn *held,
 			     enum plait_reason *why)
 {
-	struct concentrator *concentrator = role;
 	struct preamble preamble;
 	int len;
 
-	*why = PLAIT_SOURCE_NOT_ALLOWED;
-	if (!is_allowed(concentrator->instance.config, &held->syn.source))
-		return JUDGED_REFUSE;
 	*why = PLAIT_PLAIN_TCP_REFUSED;
 	if (!held->syn.mp_capable)
 		return JUDGED_REFUSE;
@@ -248,6 +245,49 @@ static int publish_addresses(struct concentrator *concentrator)
 	return err;
 }
 
+static int publish_interfaces(struct concentrator *concentrator)
+{
+	const struct config_interfaces *customer = &concentrator->instance.config->customer;
+	uint8_t one = 1;
+	int err = 0;
+
+	for (unsigned int i = 0; !err && i < customer->count; i++) {
+		uint32_t ifindex = if_nametoindex(customer->name[i]);
+
+		err = dataplane_put(concentrator->instance.dataplane, "customer_interfaces",
+				    &ifindex, &one);
+	}
+	return err;
+}
+
+static int publish_allowed(struct concentrator *concentrator)
+{
+	const struct config *config = concentrator->instance.config;
+	struct plait_prefix_key anyone = {};
+	uint8_t one = 1;
+	int err = 0;
+
+	if (!config->allow_count)
+		err = dataplane_put(concentrator->instance.dataplane, "allowed", &anyone, &one);
+	for (unsigned int i = 0; !err && i < config->allow_count; i++) {
+		const struct plait_prefix *prefix = &config->allow[i];
+		struct plait_prefix_key key = {.bits = 8u + prefix->bits, .family = prefix->family};
+
+		memcpy(key.ip, prefix->ip, sizeof(key.ip));
+		err = dataplane_put(concentrator->instance.dataplane, "allowed", &key, &one);
+	}
+	return err;
+}
+
+static int publish(struct concentrator *concentrator)
+{
+	int err = publish_addresses(concentrator);
+
+	if (!err)
+		err = publish_interfaces(concentrator);
+	return err ? err : publish_allowed(concentrator);
+}
+
 static int attach(struct concentrator *concentrator)
 {
 	const struct config *config = concentrator->instance.config;
@@ -307,7 +347,7 @@ static int open_concentrator(struct role *role, struct config *config, struct lo
 	if (!err)
 		err = instance_load(&concentrator->instance, elf, elf_bytes);
 	if (!err)
-		err = publish_addresses(concentrator);
+		err = publish(concentrator);
 	if (!err)
 		err = instance_start(&concentrator->instance, &concentrator->ops, loop);
 	return err ? err : attach(concentrator);

@@ -151,6 +151,8 @@ struct stage *stage_open_with(enum stage_role role, const struct plait_settings 
 
 		stage_put(&stage, "lan_interfaces", &lan[0], &(uint8_t){1});
 		stage_put(&stage, "lan_interfaces", &lan[1], &(uint8_t){1});
+	} else {
+		stage_allow(&stage, NULL, 0);
 	}
 	return &stage;
 }
@@ -180,6 +182,34 @@ void stage_put_addr(const struct stage *stage, const char *map, const char *text
 	struct plait_addr key = packet_addr(text, port);
 
 	stage_put(stage, map, &key, &(uint8_t){1});
+}
+
+static struct plait_prefix_key prefix_key(const char *text, unsigned int bits)
+{
+	struct plait_prefix_key key = {};
+	struct plait_addr addr;
+
+	if (!text)
+		return key;
+	addr = packet_addr(text, 0);
+	key.bits = 8 + bits;
+	key.family = addr.family;
+	memcpy(key.ip, addr.ip, sizeof(key.ip));
+	return key;
+}
+
+void stage_allow(const struct stage *stage, const char *text, unsigned int bits)
+{
+	struct plait_prefix_key key = prefix_key(text, bits);
+
+	stage_put(stage, "allowed", &key, &(uint8_t){1});
+}
+
+void stage_disallow(const struct stage *stage, const char *text, unsigned int bits)
+{
+	struct plait_prefix_key key = prefix_key(text, bits);
+
+	cr_assert_eq(bpf_map_delete_elem(stage_map(stage, "allowed"), &key), 0);
 }
 
 void stage_put_policy(const struct stage *stage, uint32_t index,

@@ -51,6 +51,9 @@ uint32_t stage_ifindex(const char *name);
 int stage_map(const struct stage *stage, const char *map);
 void stage_put(const struct stage *stage, const char *map, const void *key, const void *value);
 void stage_put_addr(const struct stage *stage, const char *map, const char *text, uint16_t port);
+/* Customers' prefixes; text NULL: anyone, which a stage starts with. */
+void stage_allow(const struct stage *stage, const char *text, unsigned int bits);
+void stage_disallow(const struct stage *stage, const char *text, unsigned int bits);
 void stage_put_policy(const struct stage *stage, uint32_t index,
 		      const struct plait_policy_rule *rule);
 

@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "live.h"
@@ -239,6 +240,36 @@ Test(customer_ingress, drops_copies_of_a_syn_already_answered)
 	shutdown(pair.server, SHUT_WR);
 	cr_expect_str_eq(run_with(stage, copy, OCTETS(MP_CAPABLE), preamble), "drop syn_duplicate",
 			 "half closed");
+}
+
+static const char *from(struct stage *stage, const char *address)
+{
+	struct recipe syn = strchr(address, ':') ? syn_v6 : syn_v4;
+
+	syn.from = address;
+	return run_with(stage, syn, OCTETS(MP_CAPABLE), preamble);
+}
+
+Test(customer_ingress, takes_syns_from_allowed_prefixes_only)
+{
+	struct stage *stage = holding();
+
+	stage_disallow(stage, NULL, 0);
+	cr_expect_str_eq(from(stage, "192.0.2.77"), "drop source_not_allowed");
+	stage_allow(stage, "192.0.2.64", 28);
+	stage_allow(stage, "2001:db8:7::", 64);
+	cr_expect_str_eq(from(stage, "192.0.2.64"), "drop syn_held");
+	cr_expect_str_eq(from(stage, "192.0.2.79"), "drop syn_held");
+	cr_expect_str_eq(from(stage, "192.0.2.63"), "drop source_not_allowed");
+	cr_expect_str_eq(from(stage, "192.0.2.80"), "drop source_not_allowed");
+	cr_expect_str_eq(from(stage, "2001:db8:7::ffff:1"), "drop syn_held");
+	cr_expect_str_eq(from(stage, "2001:db8:7:1::1"), "drop source_not_allowed");
+	cr_expect_str_eq(from(stage, "c000:240::"), "drop source_not_allowed",
+			 "the octets of 192.0.2.64, of another family");
+	cr_expect_str_eq(run_with(stage, syn_v4, OCTETS(MP_JOIN), (struct octets){}), "next");
+	stage_disallow(stage, "192.0.2.64", 28);
+	cr_expect_str_eq(run_with(stage, syn_v4, OCTETS(MP_JOIN), (struct octets){}),
+			 "drop source_not_allowed");
 }
 
 /* RFC 9293 §3.10.7.4: the old connection's socket sends a challenge ACK. */

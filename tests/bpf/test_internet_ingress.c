@@ -45,6 +45,28 @@ Test(internet_ingress, marks_what_it_steers)
 	cr_expect_eq(live_mark_delivered(raw), MARK_BASE + PLAIT_MARK_STEER);
 }
 
+/* Its door is on the customers' side, unless one interface is both. */
+Test(internet_ingress, drops_syns_for_customer_addresses)
+{
+	struct stage *stage = stage_open(CONCENTRATOR);
+	struct recipe syn = {.from = "198.51.100.7",
+			     .to = "203.0.113.1",
+			     .from_port = 5000,
+			     .to_port = 6824,
+			     .flags = SYN};
+	uint32_t lan0 = stage_ifindex("lan0");
+
+	stage_put_addr(stage, "customer_addresses", "203.0.113.1", 6824);
+	stage_put_addr(stage, "local_addresses", "203.0.113.1", 0);
+	cr_expect_str_eq(stage_run_recipe(stage, "internet_ingress", &syn),
+			 "drop source_not_allowed");
+	syn.flags = ACK;
+	cr_expect_str_eq(stage_run_recipe(stage, "internet_ingress", &syn), "next");
+	syn.flags = SYN;
+	stage_put(stage, "customer_interfaces", &lan0, &(uint8_t){1});
+	cr_expect_str_eq(stage_run_recipe(stage, "internet_ingress", &syn), "next");
+}
+
 /* The socket would be found; a machine's own addresses need no help. */
 Test(internet_ingress, never_steers_to_a_local_address)
 {

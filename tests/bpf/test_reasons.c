@@ -84,6 +84,7 @@ static const struct row cpe_rows[] = {
 };
 
 static const struct row concentrator_rows[] = {
+	{"internet_ingress", "drop source_not_allowed", {CUSTOMER, .flags = SYN}, 0},
 	{"customer_ingress",
 	 "next syn_without_payload",
 	 {CUSTOMER, .flags = SYN, .options = MP_CAPABLE},

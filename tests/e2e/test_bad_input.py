@@ -12,7 +12,7 @@ import pytest
 
 from conftest import PlaitLab
 from netns import (MSG_FASTOPEN, Server, connect, echo, error_of, eventually, inside,
-                   mptcp_socket, read_exactly)
+                   mptcp_socket, read_exactly, tcp_socket)
 from wire import RST, Capture
 
 CONC_V4, CONC_V6, PORT = "10.1.0.1", "fd10:1::1", PlaitLab.PORT
@@ -182,17 +182,30 @@ def test_S1_source_that_is_not_allowed(conc, to, source, where):
     """Strangers are not answered."""
     with refused(conc, "source_not_allowed"), Capture(conc, "cpe", "w2") as link:
         client = mptcp_socket(conc, "cpe", socket.AF_INET6 if ":" in to else socket.AF_INET, 0.7)
-        with client:  # for less than the second after which its SYN would come bare
+        with client, pytest.raises(socket.timeout):
             client.bind((source, 0))
-            with contextlib.suppress(socket.timeout, ConnectionError):
-                if where == "syn":
-                    client.sendto(pm(conc.SERVER_V4) + b"\0", MSG_FASTOPEN, (to, PORT))
-                else:
+            if where == "syn":
+                client.sendto(pm(conc.SERVER_V4) + b"\0", MSG_FASTOPEN, (to, PORT))
+                client.recv(1)
+            else:
+                client.connect((to, PORT))
+        assert not [packet for packet in link.tcp(PORT) if not packet.outgoing]
+        assert not conc.sessions("conc")
+
+
+@pytest.mark.parametrize("to", ["10.1.0.1", "fd10:1::1"])
+def test_S1_nobody_connects_from_the_internet_side(to):
+    with PlaitLab() as lab:
+        lab.plaitd("conc", {"customer": {"allow": ["0.0.0.0/0", "::/0"]}})
+        before = lab.counters("conc")
+        family = socket.AF_INET6 if ":" in to else socket.AF_INET
+        for make in (mptcp_socket, tcp_socket):
+            with make(lab, "server", family, timeout=0.5) as client:
+                with pytest.raises(socket.timeout):
                     client.connect((to, PORT))
-                    client.sendall(pm(conc.SERVER_V4) + b"\0")
-                assert client.recv(1) == b""
-        if where == "syn":
-            assert not [packet for packet in link.tcp(PORT) if not packet.outgoing]
+        assert lab.since("conc", before)["source_not_allowed"] >= 2
+        with mptcp_socket(lab, "cpe", family) as client:
+            client.connect((to, PORT))  # customers may
 
 
 # SYNs by scapy: what no socket would send
