@@ -410,6 +410,7 @@ static void report_subflows(struct worker *worker, const struct session *session
 	out->subflow_count = n > 0 ? (unsigned int)n : 0;
 	for (int i = 0; i < n; i++) {
 		struct subflow_report *to = &out->subflows[i];
+		const char *link = "";
 
 		to->local = subflows[i].local;
 		to->remote = subflows[i].remote;
@@ -417,8 +418,9 @@ static void report_subflows(struct worker *worker, const struct session *session
 		to->sent_bytes = subflows[i].sent_bytes;
 		to->received_bytes = subflows[i].received_bytes;
 		to->retransmits = subflows[i].retransmits;
-		snprintf(to->link, sizeof(to->link), "%s",
-			 worker->ops->link_of(worker->ops->role, &to->local));
+		if (worker->ops->tell_link)
+			worker->ops->tell_link(worker->ops->role, &to->local, &link, &to->backup);
+		snprintf(to->link, sizeof(to->link), "%s", link);
 	}
 }
 

@@ -48,7 +48,8 @@ static struct side *dialled(struct worker *worker, struct session *session)
 	return &session->side[dialled_side(worker)];
 }
 
-static bool is_cpe(const struct worker *worker)
+/* A host's connection is accepted and a leg is dialled: on a CPE. */
+static bool accepts_hosts(const struct worker *worker)
 {
 	return accepted_side(worker) == SIDE_PLAIN;
 }
@@ -128,7 +129,7 @@ static size_t early_bytes(struct worker *worker, struct session *session, const 
 	ssize_t n;
 
 	*out = worker->scratch;
-	if (!is_cpe(worker))
+	if (!accepts_hosts(worker))
 		return 0;
 	if (held) {
 		*out = held->frame + held->syn.payload_offset;
@@ -156,7 +157,7 @@ static void dial(struct worker *worker, struct session *session)
 	}
 	session->early_bytes = (uint16_t)len;
 	session->stage = STAGE_DIALLING;
-	if (is_cpe(worker))
+	if (accepts_hosts(worker))
 		session_timer(worker, session, (uint64_t)ATTEMPT_MS << session->attempts);
 	else if (session->held)
 		session_timer(worker, session, HOLD_MS);
@@ -248,7 +249,7 @@ static void dial_done(struct worker *worker, struct session *session)
 		session_abort(worker, session);
 	} else if (accepted(worker, session)->fd < 0) {
 		let_go(worker, session);
-	} else if (is_cpe(worker) || session->preamble_done) {
+	} else if (accepts_hosts(worker) || session->preamble_done) {
 		start_relay(worker, session);
 	}
 }
@@ -504,7 +505,7 @@ void opening_accepted(struct worker *worker, int fd, const struct plait_addr *pe
 	else if (accepted(worker, session)->fd >= 0)
 		session = NULL; /* its tuple is taken */
 	if (!session) {
-		if (is_cpe(worker))
+		if (accepts_hosts(worker))
 			tcp_reset(fd);
 		else
 			mptcp_fastclose(fd);
@@ -512,7 +513,7 @@ void opening_accepted(struct worker *worker, int fd, const struct plait_addr *pe
 	}
 	if (worker_side_open(worker, session, accepted_side(worker), fd))
 		session_abort(worker, session);
-	else if (is_cpe(worker))
+	else if (accepts_hosts(worker))
 		accepted_on_cpe(worker, session);
 	else
 		start_preamble(worker, session);
@@ -543,7 +544,7 @@ void opening_timer(struct worker *worker, struct session *session)
 {
 	switch ((enum session_stage)session->stage) {
 	case STAGE_DIALLING:
-		if (is_cpe(worker))
+		if (accepts_hosts(worker))
 			dial_again(worker, session);
 		else if (accepted(worker, session)->fd < 0)
 			hold_expired(worker, session);

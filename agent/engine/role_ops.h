@@ -46,8 +46,12 @@ struct role_ops {
 	 */
 	unsigned int (*join)(void *role, struct worker *worker, struct session *session);
 
-	/* The name of the link a subflow's local address lies on; "" if none. */
-	const char *(*link_of)(void *role, const struct plait_addr *local);
+	/*
+	 * CPE: tell which link a subflow lies on, by its local address: *name, and
+	 * whether it is a backup, stay as they are if none. NULL: nobody knows.
+	 */
+	void (*tell_link)(void *role, const struct plait_addr *local, const char **name,
+			  bool *backup);
 };
 
 #endif

@@ -137,11 +137,6 @@ static int dial(void *role, struct session *session, const uint8_t *early, size_
 	return tcp_dial(session->transparent ? &session->key.inside : NULL, &session->key.remote);
 }
 
-static const char *link_of(void *role, const struct plait_addr *local)
-{
-	return "";
-}
-
 /* Setting up */
 
 static int listen_for_held(struct instance *instance, const struct plait_addr *addr)
@@ -335,8 +330,7 @@ static int open_concentrator(struct role *role, struct config *config, struct lo
 					      .accepts = SIDE_LEG,
 					      .judge_syn = judge_syn,
 					      .judge_preamble = judge_preamble,
-					      .dial = dial,
-					      .link_of = link_of};
+					      .dial = dial};
 	concentrator->instance.settings.hold = config->handshake == HANDSHAKE_FAITHFUL;
 	warn_of_what_is_missing(config);
 	err = instance_prepare(&concentrator->instance, config);

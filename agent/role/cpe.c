@@ -312,18 +312,22 @@ static unsigned int join(void *role, struct worker *worker, struct session *sess
 	return missing ? (unsigned int)JOIN_RETRY_MS << session->join_tries++ : 0;
 }
 
-static const char *link_of(void *role, const struct plait_addr *local)
+static void tell_link(void *role, const struct plait_addr *local, const char **name, bool *backup)
 {
 	struct cpe *cpe = role;
-	const char *name = "";
 
 	pthread_rwlock_rdlock(&cpe->paths_lock);
-	for (unsigned int link = 0; link < cpe->instance.config->link_count; link++)
-		for (unsigned int f = 0; f < FAMILIES; f++)
-			if (addr_same_ip(&cpe->paths[link][f].local, local))
-				name = cpe->instance.config->links[link].name;
+	for (unsigned int i = 0; i < cpe->instance.config->link_count; i++) {
+		const struct config_link *link = &cpe->instance.config->links[i];
+
+		for (unsigned int f = 0; f < FAMILIES; f++) {
+			if (!addr_same_ip(&cpe->paths[i][f].local, local))
+				continue;
+			*name = link->name;
+			*backup = link->use == USE_BACKUP;
+		}
+	}
 	pthread_rwlock_unlock(&cpe->paths_lock);
-	return name;
 }
 
 /* Setting up */
@@ -422,7 +426,7 @@ static int open_cpe(struct role *role, struct config *config, struct loop *loop)
 				     .judge_syn = judge_syn,
 				     .dial = dial,
 				     .join = join,
-				     .link_of = link_of};
+				     .tell_link = tell_link};
 	pthread_rwlock_init(&cpe->paths_lock, NULL);
 	warn_of_what_is_missing(config);
 	err = instance_prepare(&cpe->instance, config);

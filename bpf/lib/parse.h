@@ -62,7 +62,7 @@ static __always_inline int parse_ipv4(struct __sk_buff *skb, __u32 l3, struct se
 	total = bpf_ntohs(ip->tot_len);
 	if (ip->protocol != IPPROTO_TCP || ip->frag_off & bpf_htons(IP_FRAGMENT))
 		return -1;
-	if (ip->version != 4 || header < (int)sizeof(*ip) || (total && total < header))
+	if (ip->version != 4 || header < (int)sizeof(*ip))
 		return -2;
 	__builtin_memcpy(out->source.ip, &ip->saddr, 4);
 	__builtin_memcpy(out->destination.ip, &ip->daddr, 4);

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from conftest import both_families, server_address
+from conftest import both_families, running, server_address
 from netns import (AsyncServer, Server, connect, digest, echo, eventually, peer_name, read_all,
                    read_exactly, run_async, text_of)
 
@@ -81,6 +81,21 @@ def test_T1_each_subflow_leaves_from_its_own_link(bonded, family):
         {("dsl", net.format(1, 2)), ("lte", net.format(2, 2))}
     assert all(subflow["remote"].endswith(":6824") for subflow in at_cpe)
     assert not any(subflow["backup"] for subflow in at_cpe)
+
+
+def test_T1_plaitctl_tells_links_in_use_from_backups():
+    links = [{"name": "dsl", "interface": "w1"}, {"name": "lte", "interface": "w2",
+                                                  "use": "backup"}]
+    with running(cpe={"links": links}) as lab, \
+            Server(lab, "server", lab.SERVER_V4, echo) as server, \
+            connect(lab, "host", lab.SERVER_V4, server.port) as client:
+        client.sendall(b"x")
+        assert read_exactly(client, 1) == b"x"
+        session, = eventually(lambda: [session for session in lab.sessions("cpe", server.port)
+                                       if len(session["subflows"]) == 2])
+        assert [(subflow["link"], subflow["backup"]) for subflow in session["subflows"]] == \
+            [("dsl", False), ("lte", True)]
+        assert "backup" in lab.plaitctl("cpe", "sessions").stdout
 
 
 def test_T1_bytes_are_really_on_both_links(bonded):
