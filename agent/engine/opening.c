@@ -143,6 +143,24 @@ static size_t early_bytes(struct worker *worker, struct session *session, const 
 	return (size_t)n < FIRST_DATA_BYTES ? (size_t)n : FIRST_DATA_BYTES;
 }
 
+static int publish(struct worker *worker, struct session *session)
+{
+	int err;
+
+	if (session->published)
+		return 0;
+	if (!session->key.inside.family) { /* the kernel has chosen it just now */
+		err = socket_local(dialled(worker, session)->fd, &session->key.inside);
+		if (err)
+			return err;
+	}
+	err = dataplane_session_add(worker->dataplane, &session->key,
+				    session->transparent ? PLAIT_SESSION_TRANSPARENT : 0,
+				    worker->now_ns);
+	session->published = !err;
+	return err;
+}
+
 static void dial(struct worker *worker, struct session *session)
 {
 	const uint8_t *early;
@@ -153,6 +171,12 @@ static void dial(struct worker *worker, struct session *session)
 		fd = worker_side_open(worker, session, dialled_side(worker), fd);
 	if (fd < 0) {
 		dial_failed(worker, session, fd);
+		return;
+	}
+	/* now, while the far side is being asked, rather than when it has answered */
+	if (publish(worker, session)) {
+		count(worker, PLAIT_SESSIONS_FULL);
+		session_abort(worker, session);
 		return;
 	}
 	session->early_bytes = (uint16_t)len;
@@ -185,22 +209,6 @@ static void dial_again(struct worker *worker, struct session *session)
 }
 
 /* Letting the SYN go */
-
-static int publish(struct worker *worker, struct session *session)
-{
-	int err;
-
-	if (!session->key.inside.family) { /* the kernel has chosen it just now */
-		err = socket_local(dialled(worker, session)->fd, &session->key.inside);
-		if (err)
-			return err;
-	}
-	err = dataplane_session_add(worker->dataplane, &session->key,
-				    session->transparent ? PLAIT_SESSION_TRANSPARENT : 0,
-				    worker->now_ns);
-	session->published = !err;
-	return err;
-}
 
 static void let_go(struct worker *worker, struct session *session)
 {
@@ -237,21 +245,13 @@ static void start_relay(struct worker *worker, struct session *session)
 
 static void dial_done(struct worker *worker, struct session *session)
 {
-	int err = 0;
-
 	session->dialled = true;
 	if (session->stage == STAGE_LATE)
 		return; /* until somebody claims it */
-	if (!session->published)
-		err = publish(worker, session);
-	if (err) {
-		count(worker, PLAIT_SESSIONS_FULL);
-		session_abort(worker, session);
-	} else if (accepted(worker, session)->fd < 0) {
+	if (accepted(worker, session)->fd < 0)
 		let_go(worker, session);
-	} else if (accepts_hosts(worker) || session->preamble_done) {
+	else if (accepts_hosts(worker) || session->preamble_done)
 		start_relay(worker, session);
-	}
 }
 
 static void dial_ready(struct worker *worker, struct session *session, uint32_t epoll_events)
