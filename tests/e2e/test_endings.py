@@ -141,7 +141,7 @@ def test_T4_ports_come_round_while_the_agents_sockets_are_in_time_wait(family):
         connection.close()
 
     with running() as lab:
-        lab.run("cpe", ["sysctl", "-qw", f"net.ipv4.ip_local_port_range=40000 {40000 + few}"])
+        lab.run("cpe", ["sysctl", "-qw", f"net.ipv4.ip_local_port_range=40000 {40000 + few - 1}"])
         address = server_address(lab, family)
         before = {role: lab.counters(role) for role in ("cpe", "conc")}
         with Server(lab, "server", address, answer, port):
