@@ -94,6 +94,7 @@ static int read_rule(struct walk *walk, const struct node *node, void *into, con
 
 static const char *const role_words[] = {"cpe", "concentrator", NULL};
 static const char *const mode_words[] = {"plain", "transparent", NULL};
+static const char *const congestion_words[] = {"plait", "system", NULL};
 static const char *const handshake_words[] = {"faithful", "eager", NULL};
 static const char *const use_words[] = {"always", "overflow", "backup", NULL};
 static const char *const action_words[] = {"bond", "direct", "drop", NULL};
@@ -237,6 +238,7 @@ static const struct key root_keys[] = {
 	{"internet", walk_mapping, &internet, 0, FOR_CONCENTRATOR | REQUIRED},
 	{"subscribers", walk_list, &subscribers, 0, FOR_CONCENTRATOR},
 	{"handshake", walk_word, handshake_words, AT(handshake), FOR_BOTH},
+	{"congestion_control", walk_word, congestion_words, AT(congestion), FOR_BOTH},
 	{"udp", config_read_udp, NULL, AT(udp), FOR_BOTH},
 	{"preserve_source", walk_mapping, &preserve, 0, FOR_BOTH},
 	{"fastclose_on_expiry", walk_bool, NULL, AT(fastclose_on_expiry), FOR_BOTH},

@@ -29,6 +29,7 @@ enum {
 enum config_role { ROLE_CPE, ROLE_CONCENTRATOR };
 enum config_mode { MODE_PLAIN, MODE_TRANSPARENT };
 enum config_use { USE_ALWAYS, USE_OVERFLOW, USE_BACKUP };
+enum config_congestion { CONGESTION_PLAIT, CONGESTION_SYSTEM };
 enum config_handshake { HANDSHAKE_FAITHFUL, HANDSHAKE_EAGER };
 enum config_udp { UDP_STREAM, UDP_DATAGRAM, UDP_BOTH, UDP_OFF };
 enum config_translation { TRANSLATION_SHARED, TRANSLATION_ONE_TO_ONE, TRANSLATION_PREFIX };
@@ -77,6 +78,7 @@ struct config {
 	enum config_role role;
 	enum config_mode mode;
 	enum config_handshake handshake;
+	enum config_congestion congestion;
 	enum config_udp udp;
 	bool preserve_source_v4, preserve_source_v6;
 	bool fastclose_on_expiry;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -25,8 +26,8 @@ enum {
 	 * shared window, what lies beyond is dropped after it was acknowledged, and comes
 	 * again one segment a time-out (NoDSSInWindow; docs/kernel.md).
 	 */
-	LEG_RECEIVE_BYTES = 8 * 1024 * 1024,
-	LEG_SEND_BYTES = 2 * 1024 * 1024,
+	LEG_RECEIVE_BYTES = 12 * 1024 * 1024,
+	LEG_SEND_BYTES = 3 * 1024 * 1024,
 };
 
 static int set(int fd, int level, int option, int value)
@@ -118,9 +119,17 @@ int tcp_dial(const struct plait_addr *from, const struct plait_addr *to)
 	return err ? close_with(fd, err) : fd;
 }
 
-static int prepare_leg(int fd, uint32_t mark)
+static int set_congestion(int fd, const char *name)
 {
-	int err = set(fd, SOL_SOCKET, SO_MARK, (int)mark);
+	if (!name[0])
+		return 0;
+	return setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, (socklen_t)strlen(name)) ? -errno
+											  : 0;
+}
+
+static int prepare_leg(int fd, const struct leg_options *options)
+{
+	int err = set(fd, SOL_SOCKET, SO_MARK, (int)options->mark);
 
 	if (!err)
 		err = set(fd, SOL_SOCKET, SO_RCVBUFFORCE, LEG_RECEIVE_BYTES);
@@ -130,16 +139,16 @@ static int prepare_leg(int fd, uint32_t mark)
 		err = set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 	if (!err)
 		err = set(fd, IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE, 1);
-	return err;
+	return err ? err : set_congestion(fd, options->congestion);
 }
 
-int mptcp_listen(const struct plait_addr *addr, uint32_t mark, bool shared)
+int mptcp_listen(const struct plait_addr *addr, const struct leg_options *options, bool shared)
 {
 	int err, fd = new_socket(addr->family, IPPROTO_MPTCP);
 
 	if (fd < 0)
 		return fd;
-	err = prepare_leg(fd, mark);
+	err = prepare_leg(fd, options);
 	if (!err && shared)
 		err = set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
 	if (!err)
@@ -149,8 +158,8 @@ int mptcp_listen(const struct plait_addr *addr, uint32_t mark, bool shared)
 	return err ? close_with(fd, err) : fd;
 }
 
-int mptcp_dial(const struct plait_addr *from, const struct plait_addr *to, uint32_t mark,
-	       const uint8_t *payload, size_t len)
+int mptcp_dial(const struct plait_addr *from, const struct plait_addr *to,
+	       const struct leg_options *options, const uint8_t *payload, size_t len)
 {
 	struct sockaddr_storage address;
 	socklen_t address_len = addr_to_sockaddr(to, &address);
@@ -159,7 +168,7 @@ int mptcp_dial(const struct plait_addr *from, const struct plait_addr *to, uint3
 
 	if (fd < 0)
 		return fd;
-	err = prepare_leg(fd, mark);
+	err = prepare_leg(fd, options);
 	if (!err)
 		err = set(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
 	if (!err)

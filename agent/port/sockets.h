@@ -24,20 +24,26 @@ int tcp_listen_transparent(const struct plait_addr *addr);
  */
 int tcp_dial(const struct plait_addr *from, const struct plait_addr *to);
 
+/* What sockets of legs have in common; subflows and accepted sockets inherit it. */
+struct leg_options {
+	uint32_t mark;
+	char congestion[16]; /* TCP_CONGESTION; empty: the system's */
+};
+
 /*
  * A listener for MPTCP legs that takes data in SYNs without a cookie (RFC 7413
  * §4.1.2 allows it where requests are held and checked before). With shared, several
  * workers listen on the same address.
  */
-int mptcp_listen(const struct plait_addr *addr, uint32_t mark, bool shared);
+int mptcp_listen(const struct plait_addr *addr, const struct leg_options *options, bool shared);
 
 /*
  * Connect by MPTCP from a link's address (port 0: any), with payload in the SYN
  * (plain-mode-08 §4.2). What does not fit the SYN follows on the stream.
  * backlog of the socket holds it all, so payload is never cut.
  */
-int mptcp_dial(const struct plait_addr *from, const struct plait_addr *to, uint32_t mark,
-	       const uint8_t *payload, size_t len);
+int mptcp_dial(const struct plait_addr *from, const struct plait_addr *to,
+	       const struct leg_options *options, const uint8_t *payload, size_t len);
 
 /* Take a waiting connection: its socket, or -EAGAIN or another negative errno. */
 int socket_accept(int listener, struct plait_addr *peer, struct plait_addr *local);

@@ -141,7 +141,7 @@ static int dial(void *role, struct session *session, const uint8_t *early, size_
 
 static int listen_for_held(struct instance *instance, const struct plait_addr *addr)
 {
-	return mptcp_listen(addr, instance->mark_base + PLAIT_MARK_LEG, false);
+	return mptcp_listen(addr, &instance->leg, false);
 }
 
 static int listen_on(struct concentrator *concentrator, const struct plait_addr *addr)
@@ -150,7 +150,7 @@ static int listen_on(struct concentrator *concentrator, const struct plait_addr 
 	int err = 0;
 
 	for (unsigned int worker = 0; !err && worker < instance->worker_count; worker++) {
-		int fd = mptcp_listen(addr, instance->mark_base + PLAIT_MARK_LEG, true);
+		int fd = mptcp_listen(addr, &instance->leg, true);
 
 		err = fd < 0 ? fd : instance_add_listener(instance, worker, fd);
 	}

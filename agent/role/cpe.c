@@ -231,13 +231,13 @@ static int write_payload(const struct cpe *cpe, const struct session *session, c
 
 static int dial_path(const struct cpe *cpe, struct path *path, const uint8_t *payload, size_t len)
 {
-	uint32_t mark = cpe->instance.mark_base + PLAIT_MARK_LEG;
-	int fd = mptcp_dial(&path->local, &path->remote, mark, payload, len);
+	const struct leg_options *leg = &cpe->instance.leg;
+	int fd = mptcp_dial(&path->local, &path->remote, leg, payload, len);
 
 	if (fd != -EADDRINUSE || !path->local.port)
 		return fd;
 	path->local.port = 0; /* taken meanwhile: any other will do */
-	return mptcp_dial(&path->local, &path->remote, mark, payload, len);
+	return mptcp_dial(&path->local, &path->remote, leg, payload, len);
 }
 
 static int dial(void *role, struct session *session, const uint8_t *early, size_t early_len)

@@ -133,6 +133,24 @@ static int prepare_tap(struct instance *instance)
 	return err;
 }
 
+/* Without its own congestion control uneven links are used worse, and nothing else. */
+static void prepare_legs(struct instance *instance)
+{
+	char name[sizeof(instance->leg.congestion)]; /* of letters, digits and _ */
+	int err;
+
+	instance->leg.mark = instance->mark_base + PLAIT_MARK_LEG;
+	if (instance->config->congestion == CONGESTION_SYSTEM)
+		return;
+	snprintf(name, sizeof(name), "plait_%03x", instance->mark_base >> 4 & 0xfff);
+	err = congestion_open(&instance->congestion, name);
+	if (err)
+		log_warning("congestion control %s: %s; the system's is used", name,
+			    strerror(-err));
+	else
+		memcpy(instance->leg.congestion, name, sizeof(name));
+}
+
 static void on_address(void *context, unsigned int ifindex, const struct plait_addr *addr,
 		       uint8_t prefix_bits, bool broadcast)
 {
@@ -185,6 +203,8 @@ int instance_prepare(struct instance *instance, struct config *config)
 		err = failed(prepare_steering(instance), "rules and routes for steering");
 	if (!err)
 		err = failed(prepare_tap(instance), "TAP device");
+	if (!err)
+		prepare_legs(instance);
 	if (!err)
 		err = failed(read_addresses(instance), "addresses");
 	instance->settings.mark_base = instance->mark_base;
@@ -345,6 +365,7 @@ void instance_close(struct instance *instance)
 	else if (!instance->starts_taken)
 		close_starts(instance);
 	dataplane_close(instance->dataplane);
+	congestion_close(instance->congestion);
 	if (instance->address_watch_fd >= 0)
 		close(instance->address_watch_fd);
 	if (instance->rtnetlink.socket) {

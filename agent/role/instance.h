@@ -11,10 +11,12 @@
 
 #include "config/config.h"
 #include "engine/engine.h"
+#include "port/congestion.h"
 #include "port/dataplane.h"
 #include "port/loop.h"
 #include "port/interfaces.h"
 #include "port/routes.h"
+#include "port/sockets.h"
 #include "port/sysctl.h"
 
 enum {
@@ -49,6 +51,8 @@ struct instance {
 	unsigned int worker_count;
 	struct worker_start start[PLAIT_MAX_WORKERS];
 	struct plait_settings settings;
+	struct leg_options leg;
+	struct congestion *congestion;
 	struct dataplane *dataplane;
 	struct engine engine;
 	bool engine_runs, starts_taken;

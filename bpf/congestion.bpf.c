@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/*
+ * Congestion control of a leg's subflows: the kernel's cubic, held to what its path
+ * is worth. MPTCP gives a segment to the subflow that promises to be done with it
+ * first, by its queue and its pacing rate; a slow path with a deep queue, or one whose
+ * token bucket has made it look fast, then keeps segments that all the others wait
+ * for. So a subflow may have in flight what its path carries in its own time and a
+ * little more, and beyond that little waits in it (docs/links.md).
+ */
+#include <linux/bpf.h>
+#include <linux/in.h>
+#include <stdbool.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+enum {
+	QUEUE_US = 10000, /* time that may wait in the path's queue */
+	RTT_GAIN = 2, /* of the path's own time: it varies, and the rate is to be found out */
+	SEGMENTS_MIN = 4,
+	JOIN_SEGMENTS = 10, /* RFC 6928, and half of what was delivered: a bucket is soon empty */
+	RATE_WINDOW_US = 250000,
+	RTT_WINDOW_US = 10000000,
+	UNSENT_US = 1000,
+	UNSENT_MIN = 4096,
+	UNSENT_MAX = 1 << 22,
+};
+
+/* The kernel's, as far as they are looked at. */
+struct sock {
+	int sk_sndbuf;
+} __attribute__((preserve_access_index));
+struct inet_connection_sock {
+	void *icsk_ulp_data;
+} __attribute__((preserve_access_index));
+struct tcp_sock {
+	struct inet_connection_sock inet_conn;
+	__u32 snd_cwnd, mss_cache, srtt_us, delivered;
+	__u32 rate_delivered, rate_interval_us;
+} __attribute__((preserve_access_index));
+struct mptcp_subflow_context {
+	__u32 request_join : 1;
+	__u32 mp_join : 1;
+} __attribute__((preserve_access_index));
+struct ack_sample {
+	__u32 pkts_acked;
+	__s32 rtt_us;
+	__u32 in_flight;
+} __attribute__((preserve_access_index));
+
+enum tcp_ca_event { CA_EVENT_TX_START };
+
+struct tcp_congestion_ops {
+	__u32 (*ssthresh)(struct sock *sk);
+	void (*cong_avoid)(struct sock *sk, __u32 ack, __u32 acked);
+	void (*set_state)(struct sock *sk, __u8 state);
+	void (*cwnd_event)(struct sock *sk, enum tcp_ca_event event);
+	void (*pkts_acked)(struct sock *sk, const struct ack_sample *sample);
+	__u32 (*undo_cwnd)(struct sock *sk);
+	void (*init)(struct sock *sk);
+	char name[16];
+};
+
+#ifndef TCP_NOTSENT_LOWAT
+#define TCP_NOTSENT_LOWAT 25
+#endif
+
+void cubictcp_init(struct sock *sk) __ksym;
+__u32 cubictcp_recalc_ssthresh(struct sock *sk) __ksym;
+void cubictcp_cong_avoid(struct sock *sk, __u32 ack, __u32 acked) __ksym;
+void cubictcp_state(struct sock *sk, __u8 state) __ksym;
+void cubictcp_cwnd_event(struct sock *sk, enum tcp_ca_event event) __ksym;
+void cubictcp_acked(struct sock *sk, const struct ack_sample *sample) __ksym;
+__u32 tcp_reno_undo_cwnd(struct sock *sk) __ksym;
+void *bpf_rdonly_cast(const void *object, __u32 btf_id) __ksym;
+
+/* What a subflow has learnt of its path. Rates in segments a second. */
+struct path {
+	__u64 rate_since_us, rtt_since_us;
+	__u32 rate_now, rate_before; /* the highest of this window and of the last */
+	__u32 rtt_now, rtt_before; /* the lowest, in us; 0: none yet */
+	__u32 unsent; /* TCP_NOTSENT_LOWAT as set */
+	bool joined, asked; /* whether it is a further subflow, once asked for */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct path);
+} paths SEC(".maps");
+
+static __always_inline __u32 max_of(__u32 a, __u32 b)
+{
+	return a > b ? a : b;
+}
+
+static __always_inline __u64 now_us(void)
+{
+	return bpf_ktime_get_ns() / 1000;
+}
+
+static __always_inline bool is_join(struct sock *sk)
+{
+	struct tcp_sock *tcp = (struct tcp_sock *)sk;
+	struct mptcp_subflow_context *subflow =
+		bpf_rdonly_cast(tcp->inet_conn.icsk_ulp_data,
+				bpf_core_type_id_kernel(struct mptcp_subflow_context));
+
+	return BPF_CORE_READ_BITFIELD_PROBED(subflow, request_join) ||
+	       BPF_CORE_READ_BITFIELD_PROBED(subflow, mp_join);
+}
+
+static __always_inline void learn_rtt(struct path *path, __u32 rtt_us, __u64 now)
+{
+	if (now - path->rtt_since_us > RTT_WINDOW_US) {
+		path->rtt_before = path->rtt_now;
+		path->rtt_now = rtt_us;
+		path->rtt_since_us = now;
+	} else if (!path->rtt_now || rtt_us < path->rtt_now) {
+		path->rtt_now = rtt_us;
+	}
+}
+
+static __always_inline __u32 path_rtt(const struct path *path)
+{
+	if (path->rtt_before && path->rtt_before < path->rtt_now)
+		return path->rtt_before;
+	return path->rtt_now;
+}
+
+static __always_inline __u32 latest_rate(const struct tcp_sock *tcp)
+{
+	__u64 delivered = tcp->rate_delivered;
+	__u32 interval = tcp->rate_interval_us;
+
+	return interval ? delivered * 1000000 / interval : 0;
+}
+
+static __always_inline void learn_rate(struct path *path, __u32 rate, __u32 srtt_us, __u64 now)
+{
+	__u32 window = max_of(RATE_WINDOW_US, 4 * srtt_us);
+
+	if (now - path->rate_since_us > window) {
+		path->rate_before = path->rate_now;
+		path->rate_now = rate;
+		path->rate_since_us = now;
+	} else {
+		path->rate_now = max_of(path->rate_now, rate);
+	}
+}
+
+/* Segments it is good to have in flight. */
+static __always_inline __u32 worth(const struct path *path, __u32 rate, __u32 rtt_us)
+{
+	__u64 time_us = (__u64)RTT_GAIN * path_rtt(path) + QUEUE_US;
+
+	/* the queue grows beyond what was meant: what the path carries now is all it is worth */
+	if (rtt_us < time_us + QUEUE_US)
+		rate = max_of(rate, max_of(path->rate_now, path->rate_before));
+	return max_of(time_us * rate / 1000000, SEGMENTS_MIN);
+}
+
+static __always_inline void limit_unsent(struct sock *sk, struct path *path, __u32 rate)
+{
+	struct tcp_sock *tcp = (struct tcp_sock *)sk;
+	__u64 wanted = (__u64)rate * tcp->mss_cache * UNSENT_US / 1000000;
+	__u64 proven = (__u64)tcp->delivered * tcp->mss_cache / 8;
+	int value;
+
+	if (path->joined && wanted > proven)
+		wanted = proven;
+	if (wanted < UNSENT_MIN)
+		wanted = UNSENT_MIN;
+	if (wanted > UNSENT_MAX)
+		wanted = UNSENT_MAX;
+	if (wanted < 2 * (__u64)path->unsent && 2 * wanted > path->unsent)
+		return;
+	path->unsent = value = wanted;
+	bpf_setsockopt(sk, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &value, sizeof(value));
+}
+
+SEC("struct_ops/plait_acked")
+void BPF_PROG(plait_acked, struct sock *sk, const struct ack_sample *sample)
+{
+	struct tcp_sock *tcp = (struct tcp_sock *)sk;
+	__u32 rate = latest_rate(tcp), most;
+	struct path *path;
+	__u64 now = now_us();
+
+	cubictcp_acked(sk, sample);
+	path = bpf_sk_storage_get(&paths, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!path || sample->rtt_us <= 0)
+		return;
+	if (!path->asked) {
+		path->asked = true;
+		path->joined = is_join(sk);
+	}
+	learn_rtt(path, sample->rtt_us, now);
+	if (!rate)
+		return;
+	learn_rate(path, rate, tcp->srtt_us >> 3, now);
+	most = worth(path, rate, sample->rtt_us);
+	if (path->joined && most > JOIN_SEGMENTS + tcp->delivered / 2)
+		most = JOIN_SEGMENTS + tcp->delivered / 2;
+	if (tcp->snd_cwnd > most)
+		tcp->snd_cwnd = most;
+	limit_unsent(sk, path, max_of(path->rate_now, path->rate_before));
+}
+
+SEC("struct_ops/plait_init")
+void BPF_PROG(plait_init, struct sock *sk)
+{
+	int unsent = UNSENT_MIN; /* until something is known of the path */
+
+	cubictcp_init(sk);
+	bpf_setsockopt(sk, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
+}
+
+SEC("struct_ops/plait_ssthresh")
+__u32 BPF_PROG(plait_ssthresh, struct sock *sk)
+{
+	return cubictcp_recalc_ssthresh(sk);
+}
+
+SEC("struct_ops/plait_cong_avoid")
+void BPF_PROG(plait_cong_avoid, struct sock *sk, __u32 ack, __u32 acked)
+{
+	cubictcp_cong_avoid(sk, ack, acked);
+}
+
+SEC("struct_ops/plait_set_state")
+void BPF_PROG(plait_set_state, struct sock *sk, __u8 state)
+{
+	cubictcp_state(sk, state);
+}
+
+SEC("struct_ops/plait_cwnd_event")
+void BPF_PROG(plait_cwnd_event, struct sock *sk, enum tcp_ca_event event)
+{
+	cubictcp_cwnd_event(sk, event);
+}
+
+SEC("struct_ops/plait_undo_cwnd")
+__u32 BPF_PROG(plait_undo_cwnd, struct sock *sk)
+{
+	return tcp_reno_undo_cwnd(sk);
+}
+
+SEC(".struct_ops")
+struct tcp_congestion_ops congestion = {
+	.init = (void *)plait_init,
+	.ssthresh = (void *)plait_ssthresh,
+	.cong_avoid = (void *)plait_cong_avoid,
+	.set_state = (void *)plait_set_state,
+	.cwnd_event = (void *)plait_cwnd_event,
+	.pkts_acked = (void *)plait_acked,
+	.undo_cwnd = (void *)plait_undo_cwnd,
+	.name = "plait_congestio", /* the agent puts its instance's own here */
+};
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
