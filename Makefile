@@ -29,6 +29,7 @@ UNIT_TESTED := $(wildcard $(UNIT_ROOMS:%=agent/%/*.c))
 BPF_TESTS   := $(wildcard tests/bpf/*.c)
 FUZZERS     := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/*.c))
 BENCH       := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/*.c))
+LAB         := $(B)/lab/weather.bpf.o $(B)/lab/delay_line
 SCRIPTS     := $(wildcard tests/lab/*.py tests/e2e/*.py bench/*/*.py tools/*.py)
 C_FILES     := $(wildcard agent/*.c agent/*/*.[ch] include/*.h bpf/*.c bpf/lib/*.h tests/*/*.[ch] tests/*/*/*.c bench/*.c)
 MAN         := $(patsubst man/%.scd,$(B)/man/%,$(wildcard man/*.scd))
@@ -61,9 +62,12 @@ $(B)/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/lib/*.h include/*.h)
 $(B)/bpf/%.skel.h: $(B)/bpf/%.bpf.o
 	$(BPFTOOL) gen skeleton $< name plait_$* > $@
 
-$(B)/lab/%.bpf.o: tests/lab/%.bpf.c
+$(B)/lab/%.bpf.o: tests/lab/%.bpf.c tests/lab/weather.h
 	@mkdir -p $(@D)
 	$(CLANG) $(BPFFLAGS) -c -o $@ $<
+$(B)/lab/%: tests/lab/%.c tests/lab/weather.h
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -D_GNU_SOURCE -o $@ $<
 $(B)/bench/%: bench/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -D_GNU_SOURCE -o $@ $< -pthread
@@ -85,14 +89,14 @@ deps: ## install what build, tests and demo need from Debian
 
 check: ## all tests: layers, unit, BPF, end to end (as root)
 	tools/deps.sh
-	$(MAKE) --no-print-directory -j$$(nproc) all $(B)/unit $(B)/bpf-tests $(FUZZERS) $(BENCH) $(B)/lab/weather.bpf.o
+	$(MAKE) --no-print-directory -j$$(nproc) all $(B)/unit $(B)/bpf-tests $(FUZZERS) $(BENCH) $(LAB)
 	$(MAKE) --no-print-directory layers check-unit check-bpf check-fuzz check-e2e
 
 check-unit: $(B)/unit ## unit tests under ASan and UBSan
 	$(B)/unit --color=never
 check-bpf: $(B)/bpf-tests ## BPF programs on real packets by BPF_PROG_TEST_RUN (as root)
 	$(B)/bpf-tests --color=never
-check-e2e: programs $(BENCH) $(B)/lab/weather.bpf.o ## end to end in network namespaces (as root)
+check-e2e: programs $(BENCH) $(LAB) ## end to end in network namespaces (as root)
 	/usr/bin/python3 -m pytest -q -p no:cacheprovider tests/e2e tests/tools
 .PHONY: check-fuzz
 check-fuzz: $(FUZZERS) ## replay the fuzz corpora
@@ -107,10 +111,10 @@ fuzz: $(FUZZERS) ## fuzz every target for FUZZ_SECONDS (60)
 
 demo: ## two shaped links, one file: link 1 alone, then bonded (as root, under a minute)
 	tools/deps.sh
-	$(MAKE) --no-print-directory -j$$(nproc) programs $(B)/lab/weather.bpf.o
+	$(MAKE) --no-print-directory -j$$(nproc) programs $(LAB)
 	tools/demo
 
-bench-tcp: programs $(BENCH) $(B)/lab/weather.bpf.o ## measure against routed, splice, haproxy, redsocks (as root)
+bench-tcp: programs $(BENCH) $(LAB) ## measure against routed, splice, haproxy, redsocks (as root)
 	/usr/bin/python3 bench/tcp/run.py
 
 layers: ## fail on an include that points up, sideways or round

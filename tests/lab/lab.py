@@ -12,8 +12,8 @@
         lab.run("host", ["iperf3", "-c", lab.SERVER_V4])
 
 Namespaces are called plait-ID-NAME. A link without weather is one veth pair between
-cpe and concentrator; a link with weather (rate, loss, SYN stripping) runs through a bridge
-in plait-ID-accN, see weather.py. Without plait, packets are routed over link 1.
+cpe and concentrator; a link with weather (rate, delay, loss ...) runs through plait-ID-accN,
+see weather.py. Without plait, packets are routed over link 1.
 
 Nothing outlives a lab. What it has made is written to /run/plait-lab/ID.json before it is
 made, so that down() works on a half-built lab and from another process: the command `lab`
@@ -67,8 +67,9 @@ NODE_SYSCTLS = (
     "net.ipv6.conf.all.accept_dad=0",
     "net.ipv6.conf.default.accept_dad=0",
 )
+# Nothing of its own joins the packets on their way through.
+ACCESS_SYSCTLS = ("net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1")
 ROUTER_SYSCTLS = ("net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
-QUIET_BRIDGE = "type bridge stp_state 0 forward_delay 0 mcast_snooping 0"
 
 
 class LabError(Exception):
@@ -124,6 +125,15 @@ def per_link(values, links, what):
     if len(values) != links:
         raise LabError(f"{what}: {len(values)} values for {links} links")
     return values
+
+
+def both_directions(sky, **fields):
+    """The fields of a link's weather by direction, with those of `fields` that are not None."""
+    fields = {name: value for name, value in fields.items() if value is not None}
+    if not isinstance(sky, dict):
+        sky = dict.fromkeys(weather.DIRECTIONS, sky or weather.CLEAR)
+    return {direction: vars(sky.get(direction, weather.CLEAR)) | fields
+            for direction in weather.DIRECTIONS}
 
 
 @contextlib.contextmanager
@@ -204,18 +214,23 @@ class Lab:
     PORT = 6824
 
     def __init__(self, run_id=None, links=2, shape_mbit=None, loss_percent=None,
-                 strip_syn_payload=False, weather_everywhere=False, persistent=False):
-        """shape_mbit, loss_percent: one value per link, None for a link without; a link that
-        has neither is a bare veth, unless strip_syn_payload or weather_everywhere is set.
+                 link_weather=None, strip_syn_payload=False, weather_everywhere=False,
+                 persistent=False):
+        """shape_mbit, loss_percent, link_weather: one value per link, None for a link without;
+        the weather of a link is a Weather for both directions, or {"up": ..., "down": ...}.
+        A link that has none of these is a bare veth whose weather cannot change, unless
+        strip_syn_payload or weather_everywhere is set.
         A persistent lab stays up when this process ends."""
         self.id = run_id or os.urandom(3).hex()
         self.links = links
-        self.rate = per_link(shape_mbit, links, "shape_mbit")
-        self.loss = per_link(loss_percent, links, "loss_percent")
-        self.strip = [strip_syn_payload] * links
-        everywhere = strip_syn_payload or weather_everywhere
-        self.has_weather = [everywhere or rate is not None or loss is not None
-                            for rate, loss in zip(self.rate, self.loss)]
+        rates = per_link(shape_mbit, links, "shape_mbit")
+        losses = per_link(loss_percent, links, "loss_percent")
+        skies = per_link(link_weather, links, "link_weather")
+        self.has_weather = [strip_syn_payload or weather_everywhere or given != (None,) * 3
+                            for given in zip(rates, losses, skies)]
+        self.weather = [both_directions(sky, rate_mbit=rate, loss_percent=loss,
+                                        strip_syn_payload=strip_syn_payload or None)
+                        for sky, rate, loss in zip(skies, rates, losses)]
         self.persistent = persistent
         self.owner = [os.getpid(), start_time(os.getpid())]
         self.processes = []
@@ -390,27 +405,51 @@ class Lab:
 
     # Links
 
+    def set_weather(self, link, direction=None, **fields):
+        """Changes fields of the weather of `link` while traffic runs; see weather.Weather.
+        direction: "up" (from CPE to concentrator), "down", or None for both."""
+        network = self._access_network(link)
+        for way in [direction] if direction else weather.DIRECTIONS:
+            before = self.weather_of(link, way)
+            after = dataclasses.replace(before, **fields)
+            network.change(way, before, after)
+            self.weather[link - 1][way] = vars(after)
+        self._save()
+
+    def weather_of(self, link, direction):
+        return weather.Weather(**self.weather[link - 1][direction])
+
     def set_rate(self, link, mbit):
         """Shapes both directions of `link` to `mbit` Mbit/s; None takes the shaper off."""
-        self._weather(link).set_rate(mbit)
-        self.rate[link - 1] = mbit
-        self._save()
+        self.set_weather(link, rate_mbit=mbit)
 
     def set_loss(self, link, percent):
         """Loses `percent` of the packets of `link`, each direction on its own."""
-        self._weather(link).set_fate(percent, self.strip[link - 1])
-        self.loss[link - 1] = percent
-        self._save()
+        self.set_weather(link, loss_percent=percent)
 
     def set_strip(self, link, strip):
         """Whether `link` takes the payload out of SYN segments."""
-        self._weather(link).set_fate(self.loss[link - 1] or 0, strip)
-        self.strip[link - 1] = strip
-        self._save()
+        self.set_weather(link, strip_syn_payload=strip)
 
-    def weather_counts(self, link):
-        """Packets `seen`, `lost` and `stripped` on a link with weather."""
-        return self._weather(link).counts()
+    def cut(self, link):
+        """The CPE's interface of `link` loses its carrier; the concentrator's does not."""
+        self._access_network(link).set_carrier(False)
+
+    def mend(self, link):
+        """Undoes cut(); when it returns, packets pass again."""
+        self._access_network(link).set_carrier(True)
+        self.wait_up("cpe", [f"w{link}"])
+
+    def is_cut(self, link):
+        return not self._access_network(link).has_carrier()
+
+    def weather_counts(self, link, direction=None):
+        """Packets `seen`, `lost`, `stripped` and `duplicated` on a link with weather, both
+        directions together if none is given."""
+        counts = self._access_network(link).counts()
+        if direction:
+            return counts[direction]
+        return {name: counts["up"][name] + counts["down"][name] for name in counts["up"]}
 
     def interface_bytes(self, node, interface):
         """(received, sent) bytes of an interface."""
@@ -434,8 +473,7 @@ class Lab:
         return STATE_DIR / f"{self.id}.json"
 
     def _save(self):
-        kept = ("id", "links", "rate", "loss", "strip", "has_weather", "persistent", "owner",
-                "processes")
+        kept = ("id", "links", "weather", "has_weather", "persistent", "owner", "processes")
         state = {key: getattr(self, key) for key in kept} | {"dir": str(self.dir)}
         draft = self._state_file().with_suffix(".draft")
         draft.write_text(json.dumps(state))
@@ -459,17 +497,16 @@ class Lab:
         self._make_wires()
         for node, lines in self._addresses().items():
             self._ip(node, lines)
-        # Before the bridges: a port that joins one while its carrier is not known yet is enabled
-        # only a second later.
         for node in self._nodes():
-            self._wait_carriers(node)
+            self.wait_up(node)
         for link in self._numbers():
             if self.has_weather[link - 1]:
                 self._make_weather(link)
 
     def _make_node(self, node):
         subprocess.run(["ip", "netns", "add", self.netns(node)], check=True)
-        sysctls = NODE_SYSCTLS + (ROUTER_SYSCTLS if node in ROUTERS else ())
+        sysctls = (ACCESS_SYSCTLS if node not in NODES
+                   else NODE_SYSCTLS + (ROUTER_SYSCTLS if node in ROUTERS else ()))
         self.run(node, ["sysctl", "-qw", *sysctls])
 
     def _make_wires(self):
@@ -502,7 +539,7 @@ class Lab:
         for i in self._numbers():
             cpe += interface(f"w{i}", f"10.{i}.0.2/24", f"fd10:{i}::2/64")
             conc += interface(f"w{i}", f"10.{i}.0.1/24", f"fd10:{i}::1/64")
-        access = {node: [f"link set {port} up" for port in weather.PORTS]
+        access = {node: [f"link set {port} up" for port in weather.IN_PORT.values()]
                   for node in self._nodes() if node not in NODES}
         return access | {
             "host": loopback + interface("eth0", f"{self.HOST_V4}/24", f"{self.HOST_V6}/64")
@@ -515,32 +552,28 @@ class Lab:
                       + default(self.CONC_NET_V4, self.CONC_NET_V6, "eth0"),
         }
 
-    def _weather(self, link):
+    def _access_network(self, link):
         if not 1 <= link <= self.links:
             raise LabError(f"there is no link {link}: they are 1 to {self.links}")
         if not self.has_weather[link - 1]:
             raise LabError(f"link {link} came up without weather: give it a rate or a loss, even 0")
-        return weather.Weather(self.id, link, lambda *args, **kwargs:
-                               self.run(f"acc{link}", *args, **kwargs))
+        return weather.AccessNetwork(self, link)
 
     def _make_weather(self, link):
-        access = f"acc{link}"
-        self._ip(access, ["link add name bridge0 up " + QUIET_BRIDGE,
-                          *(f"link set {port} master bridge0" for port in weather.PORTS)])
         # One packet is one packet on the wire, with a checksum of its own.
         for node in ROUTERS:
             self.run(node, ["ethtool", "-K", f"w{link}", "tx", "off", "tso", "off", "gso", "off"])
-        sky = self._weather(link)
-        sky.attach()
-        sky.set_fate(self.loss[link - 1] or 0, self.strip[link - 1])
-        if self.rate[link - 1] is not None:
-            sky.set_rate(self.rate[link - 1])
+        network = self._access_network(link)
+        network.attach()
+        for direction in weather.DIRECTIONS:
+            network.change(direction, weather.CLEAR, self.weather_of(link, direction))
 
-    def _wait_carriers(self, node):
-        """The kernel activates an interface a little after it is set up, and drops what is sent
-        before."""
+    def wait_up(self, node, interfaces=None):
+        """Waits until interfaces, all if none are given, have a carrier and are active. The
+        kernel activates one a little after it is set up, and drops what is sent before."""
         def waits(link):
-            return link["operstate"] != "UP" and link["ifname"] != "lo"
+            chosen = link["ifname"] in interfaces if interfaces else link["ifname"] != "lo"
+            return chosen and link["operstate"] != "UP"
 
         deadline = time.monotonic() + READY_SECONDS
         while any(map(waits, json.loads(self.run(node, ["ip", "-j", "link"]).stdout))):

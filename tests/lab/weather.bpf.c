@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
- * The weather of one access network of the lab: random loss, and a middlebox
- * that takes the payload out of SYN segments.
+ * The weather of one access network of the lab, and the wire through it: what comes in at one
+ * port leaves by the other.
  *
- * Runs at TC ingress of both ports of the access node's bridge, so each
- * direction is drawn for on its own and before the shaper, which sits on the
- * egress of the port opposite. The lab writes `settings` while traffic runs
- * and reads `counts`. The interfaces that feed the bridge have segmentation and
- * checksum offload off, so one packet here is one packet on the wire and
- * its checksums are real.
+ *   to-cpe ingress: up     ──> [delay-up] ──> to-conc egress
+ *   to-conc ingress: down  ──> [delay-down] ──> to-cpe egress
+ *
+ * Each direction is drawn for on its own: black hole, burst loss, random loss, a middlebox that
+ * takes the payload out of SYN segments, duplication. A direction with a delay then takes the
+ * detour through its TAP, where delay_line.c holds each frame and writes it back, to be
+ * delivered here. The shaper sits on the egress of the port.
+ *
+ * The interfaces that feed the ports have segmentation and checksum offload off, so one packet
+ * here is one packet on the wire and its checksums are real.
  */
 #include <linux/bpf.h>
 #include <linux/icmpv6.h>
@@ -22,24 +26,22 @@
 #include <stdbool.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
+#include "weather.h"
 
 #define TCP_HEADER_MAX 60
-
-struct weather_settings {
-	__u32 loss_per_million;
-	__u32 strip_syn_payload;
-};
 
 struct weather_counts {
 	__u64 seen;
 	__u64 lost;
 	__u64 stripped;
+	__u64 duplicated;
 };
 
-/* Written by the lab, read here. */
+/* Written by the lab, read here, and by delay_line.c in memory of its own. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, WEATHER_DIRECTIONS);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
 	__type(value, struct weather_settings);
 } settings SEC(".maps");
@@ -47,10 +49,18 @@ struct {
 /* Written here, read by the lab. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, WEATHER_DIRECTIONS);
 	__type(key, __u32);
 	__type(value, struct weather_counts);
 } counts SEC(".maps");
+
+/* Whether a burst of loss is on. Written and read here. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, WEATHER_DIRECTIONS);
+	__type(key, __u32);
+	__type(value, __u32);
+} bursts SEC(".maps");
 
 /* Where the headers of a TCP or other packet lie, and what it takes to rebuild them. */
 struct packet {
@@ -180,24 +190,86 @@ static __always_inline bool strip_syn_payload(struct __sk_buff *skb)
 	return true;
 }
 
-SEC("tc")
-int weather(struct __sk_buff *skb)
+static __always_inline bool happens(__u32 per_million)
 {
-	const __u32 zero = 0;
-	struct weather_settings *setting = bpf_map_lookup_elem(&settings, &zero);
-	struct weather_counts *count = bpf_map_lookup_elem(&counts, &zero);
+	return per_million && bpf_get_prandom_u32() % 1000000 < per_million;
+}
 
-	if (!setting || !count || resolves_neighbours(skb))
-		return TC_ACT_OK;
+/* Gilbert's model: a burst begins and ends by chance, and loses every packet meanwhile. */
+static __always_inline bool in_burst(const struct weather_settings *setting, __u32 *burst)
+{
+	if (!setting->burst_enter_per_million)
+		*burst = 0;
+	else if (*burst)
+		*burst = !happens(setting->burst_leave_per_million);
+	else
+		*burst = happens(setting->burst_enter_per_million);
+	return *burst;
+}
+
+/*
+ * A clone has no socket. The packet itself would keep its sender's all the way into the shaper's
+ * queue, and TCP, which counts what it has in queues of its own host, would never fill that.
+ */
+static __always_inline int send_on(struct __sk_buff *skb, __u32 ifindex)
+{
+	bpf_clone_redirect(skb, ifindex, 0);
+	return TC_ACT_STOLEN;
+}
+
+static __always_inline int pass_through(struct __sk_buff *skb, __u32 direction)
+{
+	struct weather_settings *setting = bpf_map_lookup_elem(&settings, &direction);
+	struct weather_counts *count = bpf_map_lookup_elem(&counts, &direction);
+	__u32 *burst = bpf_map_lookup_elem(&bursts, &direction);
+	__u32 next;
+
+	if (!setting || !count || !burst)
+		return TC_ACT_SHOT;
+	next = setting->delay_line_ifindex ?: setting->out_ifindex;
+	if (!setting->black_hole && resolves_neighbours(skb))
+		return send_on(skb, next);
 	__sync_fetch_and_add(&count->seen, 1);
-	if (setting->loss_per_million &&
-	    bpf_get_prandom_u32() % 1000000 < setting->loss_per_million) {
+	if (setting->black_hole || in_burst(setting, burst) || happens(setting->loss_per_million)) {
 		__sync_fetch_and_add(&count->lost, 1);
 		return TC_ACT_SHOT;
 	}
 	if (setting->strip_syn_payload && strip_syn_payload(skb))
 		__sync_fetch_and_add(&count->stripped, 1);
-	return TC_ACT_OK;
+	if (happens(setting->duplicate_per_million) && !bpf_clone_redirect(skb, next, 0))
+		__sync_fetch_and_add(&count->duplicated, 1);
+	return send_on(skb, next);
+}
+
+static __always_inline int deliver(__u32 direction)
+{
+	const struct weather_settings *setting = bpf_map_lookup_elem(&settings, &direction);
+
+	return setting ? bpf_redirect(setting->out_ifindex, 0) : TC_ACT_SHOT;
+}
+
+SEC("tc")
+int up(struct __sk_buff *skb)
+{
+	return pass_through(skb, WEATHER_UP);
+}
+
+SEC("tc")
+int down(struct __sk_buff *skb)
+{
+	return pass_through(skb, WEATHER_DOWN);
+}
+
+SEC("tc")
+int deliver_up(struct __sk_buff *skb)
+{
+	return deliver(WEATHER_UP);
+}
+
+SEC("tc")
+int deliver_down(struct __sk_buff *skb)
+{
+	return deliver(WEATHER_DOWN);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
