@@ -24,6 +24,7 @@ enum {
 	UNSENT_US = 1000,
 	UNSENT_MIN = 4096,
 	UNSENT_MAX = 1 << 22,
+	RTO_MIN_US = 100000, /* what is not acknowledged goes over the other links then */
 };
 
 /* The kernel's, as far as they are looked at. */
@@ -212,9 +213,11 @@ SEC("struct_ops/plait_init")
 void BPF_PROG(plait_init, struct sock *sk)
 {
 	int unsent = UNSENT_MIN; /* until something is known of the path */
+	int rto_min_us = RTO_MIN_US;
 
 	cubictcp_init(sk);
 	bpf_setsockopt(sk, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
+	bpf_setsockopt(sk, IPPROTO_TCP, TCP_BPF_RTO_MIN, &rto_min_us, sizeof(rto_min_us));
 }
 
 SEC("struct_ops/plait_ssthresh")

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* ICMP and ICMPv6 echo from one of our addresses to see whether its link carries anything. */
+#ifndef PLAIT_PORT_PING_H
+#define PLAIT_PORT_PING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "plait_addr.h"
+
+struct ping {
+	int fd; /* -1: not open */
+	struct plait_addr local, remote;
+	uint16_t sequence; /* of the last request */
+	uint64_t sent_ns; /* 0: none is outstanding */
+};
+
+/*
+ * Whatever it was open for, it is now for this pair; family 0 only closes it.
+ * 0 or negative errno.
+ */
+int ping_aim(struct ping *ping, const struct plait_addr *local, const struct plait_addr *remote);
+
+/* Ask; an answer to what was asked before counts no more. 0 or negative errno. */
+int ping_send(struct ping *ping, uint64_t now_ns);
+
+/* Reads answers: true if the last request is answered, and how long it took. */
+bool ping_answered(struct ping *ping, uint64_t now_ns, uint32_t *rtt_us);
+
+#endif
