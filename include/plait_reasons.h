@@ -59,6 +59,7 @@
 	X(ESTABLISHED, established, "connections relayed") \
 	X(FALLBACK_TCP, fallback_tcp, "connections whose MPTCP leg fell back to plain TCP") \
 	X(JOINED, joined, "further subflows asked for") \
+	X(SUBFLOW_LEFT, subflow_left, "subflows ended because their link is not to be used") \
 	X(JOIN_FAILED, join_failed, "further subflows the kernel refused") \
 	X(CLOSED, closed, "connections closed by both sides") \
 	X(RESET_BY_INSIDE, reset_by_inside, "connections reset from the plain TCP side, passed on as MP_FASTCLOSE") \

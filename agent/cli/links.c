@@ -10,9 +10,10 @@
 #include "text.h"
 
 static const struct table_column columns[] = {
-	{"NAME", false},    {"INTERFACE", false}, {"TYPE", false}, {"USE", false},
-	{"WEIGHT", true},   {"STATE", false},     {"MTU", true},   {"SENT", true},
-	{"RECEIVED", true}, {"ADDRESSES", false},
+	{"NAME", false},      {"INTERFACE", false}, {"TYPE", false},      {"USE", false},
+	{"WEIGHT", true},     {"STATE", false},     {"CONDITION", false}, {"RTT ms", true},
+	{"LOSS %", true},     {"MTU", true},        {"SENT", true},       {"RECEIVED", true},
+	{"ADDRESSES", false},
 };
 
 static void put_addresses(struct table *table, const json_t *addresses)
@@ -37,6 +38,21 @@ static void put_addresses(struct table *table, const json_t *addresses)
 	free(text);
 }
 
+/* What probes have found; nothing on a concentrator, which sends none. */
+static void put_quality(struct table *table, const json_t *link)
+{
+	uint64_t rtt_us = field_number(link, "rtt_us"), lost = field_number(link, "loss_permille");
+
+	table_cell(table, "%s", field_text(link, "condition"));
+	if (!rtt_us) {
+		table_cell(table, "-");
+		table_cell(table, "-");
+		return;
+	}
+	table_cell(table, "%" PRIu64 ".%" PRIu64, rtt_us / 1000, rtt_us % 1000 / 100);
+	table_cell(table, "%" PRIu64 ".%" PRIu64, lost / 10, lost % 10);
+}
+
 static void put_link(struct table *table, const json_t *link)
 {
 	table_cell(table, "%s", field_text(link, "name"));
@@ -45,6 +61,7 @@ static void put_link(struct table *table, const json_t *link)
 	table_cell(table, "%s", field_text(link, "use"));
 	table_cell(table, "%" PRIu64, field_number(link, "weight"));
 	table_cell(table, "%s", field_text(link, "state"));
+	put_quality(table, link);
 	table_cell(table, "%" PRIu64, field_number(link, "mtu"));
 	table_cell(table, "%s", human_bytes(field_number(link, "sent_bytes")).text);
 	table_cell(table, "%s", human_bytes(field_number(link, "received_bytes")).text);

@@ -104,9 +104,10 @@ _Static_assert(PLAIT_BOND == 0 && PLAIT_DIRECT == 1 && PLAIT_DROP == 2, "order o
 
 static const struct range workers = {0, PLAIT_MAX_WORKERS};
 static const struct range weight = {1, 1000};
+static const struct range percent = {1, 100};
 static const struct range sessions = {1, 1 << 22};
 static const struct range held_syns = {1, 1 << 16};
-static const uint32_t lifetime_ms = 1;
+static const uint32_t duration_ms = 1;
 static const uint32_t udp_lifetime_ms = 120 * 1000; /* RFC 4787 REQ-5 */
 
 static const struct list links, concentrators, subscribers;
@@ -127,6 +128,8 @@ static const struct key link_keys[] = {
 	{"type", config_read_access_type, NULL, IN_LINK(type)},
 	{"weight", walk_number, &weight, IN_LINK(weight)},
 	{"use", walk_word, use_words, IN_LINK(use)},
+	{"max_rtt", walk_duration, &duration_ms, IN_LINK(max_rtt_ms)},
+	{"max_loss_percent", walk_number, &percent, IN_LINK(max_loss_percent)},
 	{"gateway", config_read_gateway, NULL, .flags = FOR_CPE},
 };
 static const struct mapping link_mapping = MAPPING(link_keys);
@@ -213,10 +216,10 @@ static const struct key preserve_keys[] = {
 };
 static const struct mapping preserve = MAPPING(preserve_keys);
 static const struct key lifetime_keys[] = {
-	{"tcp_established", walk_duration, &lifetime_ms, AT(lifetimes.tcp_established_ms),
+	{"tcp_established", walk_duration, &duration_ms, AT(lifetimes.tcp_established_ms),
 	 FOR_BOTH},
-	{"tcp_transitory", walk_duration, &lifetime_ms, AT(lifetimes.tcp_transitory_ms), FOR_BOTH},
-	{"reset", walk_duration, &lifetime_ms, AT(lifetimes.reset_ms), FOR_BOTH},
+	{"tcp_transitory", walk_duration, &duration_ms, AT(lifetimes.tcp_transitory_ms), FOR_BOTH},
+	{"reset", walk_duration, &duration_ms, AT(lifetimes.reset_ms), FOR_BOTH},
 	{"udp", walk_duration, &udp_lifetime_ms, AT(lifetimes.udp_ms), FOR_BOTH},
 };
 static const struct mapping lifetimes = MAPPING(lifetime_keys);

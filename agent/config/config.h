@@ -45,6 +45,7 @@ struct config_link {
 	char type[CONFIG_NAME_BYTES]; /* access type, free text; empty if unset */
 	unsigned int weight; /* 1 to 1000, default 1 */
 	enum config_use use;
+	uint32_t max_rtt_ms, max_loss_percent; /* of probes; 0: any */
 	struct plait_addr gateway4, gateway6; /* family 0: take what the main table has */
 };
 

@@ -378,6 +378,24 @@ void engine_stop(struct engine *engine)
 	engine->worker_count = 0;
 }
 
+static void look_again(struct worker *worker, void *argument)
+{
+	for (unsigned int i = 0; i < worker->sessions_touched; i++) {
+		struct session *session = &worker->sessions[i];
+
+		if (session->stage == STAGE_RELAYING)
+			relay_paths_changed(worker, session);
+		else if (session->stage == STAGE_DIALLING)
+			opening_paths_changed(worker, session);
+	}
+}
+
+void engine_paths_changed(struct engine *engine)
+{
+	for (unsigned int i = 0; i < engine->worker_count; i++)
+		call_worker(&engine->workers[i], look_again, NULL);
+}
+
 /* Reports */
 
 void engine_totals(const struct engine *engine, unsigned int *sessions, unsigned int *held_syns)

@@ -38,6 +38,9 @@ unsigned int engine_worker_count(const struct config *config);
 /* Sessions and held SYNs of all workers at the moment. */
 void engine_totals(const struct engine *engine, unsigned int *sessions, unsigned int *held_syns);
 
+/* Which links there are to use has changed: sessions look again. Returns when told. */
+void engine_paths_changed(struct engine *engine);
+
 /* All sessions; *out is malloc()ed. Returns their number or negative errno. */
 long engine_sessions(struct engine *engine, struct session_report **out);
 

@@ -566,3 +566,14 @@ void opening_timer(struct worker *worker, struct session *session)
 		break;
 	}
 }
+
+void opening_paths_changed(struct worker *worker, struct session *session)
+{
+	struct plait_addr local;
+
+	if (!accepts_hosts(worker) || session->dialled ||
+	    socket_local(dialled(worker, session)->fd, &local) ||
+	    worker->ops->is_path(worker->ops->role, &local))
+		return;
+	dial_again(worker, session);
+}

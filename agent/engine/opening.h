@@ -17,4 +17,7 @@ void opening_ready(struct worker *worker, struct session *session, enum which_si
 		   uint32_t epoll_events);
 void opening_timer(struct worker *worker, struct session *session);
 
+/* Which links there are has changed: who asks over one that is left asks over another. */
+void opening_paths_changed(struct worker *worker, struct session *session);
+
 #endif

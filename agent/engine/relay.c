@@ -328,6 +328,15 @@ void relay_timer(struct worker *worker, struct session *session)
 		timers_arm(&worker->timers, &session->timer, expiry_ns);
 }
 
+void relay_paths_changed(struct worker *worker, struct session *session)
+{
+	if (!session->token || !worker->ops->join)
+		return;
+	session->join_tries = 0;
+	session->joins_pending = true;
+	session_timer(worker, session, 0);
+}
+
 void relay_start(struct worker *worker, struct session *session)
 {
 	session->stage = STAGE_RELAYING;

@@ -18,6 +18,9 @@ void relay_run(struct worker *worker, struct session *session);
 void relay_ready(struct worker *worker, struct session *session, enum which_side which,
 		 uint32_t epoll_events);
 
+/* Which links there are has changed: join them, leave them. */
+void relay_paths_changed(struct worker *worker, struct session *session);
+
 /* The session's timer fired: joins, idle expiry. */
 void relay_timer(struct worker *worker, struct session *session);
 

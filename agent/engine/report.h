@@ -37,6 +37,9 @@ struct link_report {
 	char name[32], interface[IF_NAMESIZE], type[32];
 	const char *use; /* "always", "overflow", "backup", or "customer" / "internet" */
 	bool up, carrier;
+	const char *condition; /* "in use", or why not; NULL on the concentrator */
+	uint32_t rtt_us, rtt_min_us; /* of probes; 0: unknown */
+	uint32_t loss_permille;
 	unsigned int weight;
 	uint32_t mtu;
 	unsigned int address_count;

@@ -46,6 +46,9 @@ struct role_ops {
 	 */
 	unsigned int (*join)(void *role, struct worker *worker, struct session *session);
 
+	/* CPE: whether a local address is that of a link in use. */
+	bool (*is_path)(void *role, const struct plait_addr *local);
+
 	/*
 	 * CPE: tell which link a subflow lies on, by its local address: *name, and
 	 * whether it is a backup, stay as they are if none. NULL: nobody knows.

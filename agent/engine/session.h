@@ -82,7 +82,6 @@ struct session {
 	uint8_t stage; /* enum session_stage */
 	uint8_t attempts; /* of dialling */
 	uint8_t join_tries;
-	uint8_t link; /* CPE: index in the configuration, of the first subflow */
 	bool dialled; /* the dialled side is connected */
 	bool published; /* key is in the sessions map */
 	bool transparent; /* concentrator: inside keeps the host's own address */

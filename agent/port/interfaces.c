@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "routes.h"
+
 /* Interfaces */
 
 static int on_interface(const struct nlmsghdr *message, void *context)
@@ -113,7 +115,8 @@ int interface_watch_open(void)
 
 	if (fd < 0)
 		return -errno;
-	groups.nl_groups = RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR;
+	groups.nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR |
+			   RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE;
 	if (bind(fd, (struct sockaddr *)&groups, sizeof(groups))) {
 		int err = -errno;
 
@@ -123,11 +126,29 @@ int interface_watch_open(void)
 	return fd;
 }
 
-void interface_watch_drain(int fd)
+static bool is_others_route(const struct nlmsghdr *message)
+{
+	const struct rtmsg *route = mnl_nlmsg_get_payload(message);
+
+	return (message->nlmsg_type == RTM_NEWROUTE || message->nlmsg_type == RTM_DELROUTE) &&
+	       route->rtm_protocol != ROUTES_PROTOCOL;
+}
+
+bool interface_watch_drain(int fd)
 {
 	char bytes[8192];
+	bool routes = false;
+	ssize_t n;
 
-	/* ENOBUFS means lost messages; the caller reads everything anew anyway */
-	while (recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT) >= 0 || errno == ENOBUFS)
-		;
+	while ((n = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT)) >= 0 || errno == ENOBUFS) {
+		const struct nlmsghdr *message = (const void *)bytes;
+		int left = (int)n;
+
+		if (n < 0)
+			routes = true; /* who knows what was lost */
+		for (; n >= 0 && mnl_nlmsg_ok(message, left);
+		     message = mnl_nlmsg_next(message, &left))
+			routes |= is_others_route(message);
+	}
+	return routes;
 }

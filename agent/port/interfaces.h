@@ -31,10 +31,11 @@ typedef void interface_on_address(void *context, unsigned int ifindex,
 int interface_addresses(struct netlink *netlink, interface_on_address *on_address, void *context);
 
 /*
- * A socket that becomes readable when an address changes; read it empty with
- * interface_watch_drain(). Owned by the caller. Negative errno.
+ * A socket that becomes readable when an interface, an address or a route changes;
+ * interface_watch_drain() reads it empty. Owned by the caller. Negative errno.
  */
 int interface_watch_open(void);
-void interface_watch_drain(int fd);
+/* True if routes, other than plait's own, may have changed, or messages were lost. */
+bool interface_watch_drain(int fd);
 
 #endif

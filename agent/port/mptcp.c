@@ -3,9 +3,9 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <linux/tcp.h>
 #include <string.h>
 #include <linux/mptcp.h>
-#include <linux/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -16,7 +16,10 @@
 #endif
 
 /* struct mptcp_full_info of Linux 6.5, which Debian 12's headers lack. */
-enum { SOCKOPT_FULL_INFO = 4, SUBFLOWS_MAX = 9 };
+enum { SOCKOPT_FULL_INFO = 4, SUBFLOWS_MAX = 9, FIRST_SUBFLOW = 1 };
+
+/* tcpi_state; later ones are on their way out, and the kernel keeps the first subflow. */
+enum { STATE_ESTABLISHED = 1, STATE_SYN_SENT, STATE_SYN_RECV };
 
 struct full_subflow {
 	uint32_t id;
@@ -49,6 +52,7 @@ static void fill(struct mptcp_subflow *out, const struct full_subflow *subflow,
 	memset(out, 0, sizeof(*out));
 	addr_from_sockaddr((const void *)&subflow->addrs.ss_local, &out->local);
 	addr_from_sockaddr((const void *)&subflow->addrs.ss_remote, &out->remote);
+	out->first = subflow->id == FIRST_SUBFLOW;
 	out->rtt_us = tcp->tcpi_rtt;
 	out->sent_bytes = tcp->tcpi_bytes_acked;
 	out->received_bytes = tcp->tcpi_bytes_received;
@@ -67,16 +71,15 @@ int mptcp_subflows(int fd, struct mptcp_subflow *out, unsigned int max)
 		.tcp_info = (uintptr_t)tcp,
 	};
 	socklen_t len = sizeof(info);
-	unsigned int count;
+	unsigned int count, open = 0;
 
 	if (getsockopt(fd, SOL_MPTCP, SOCKOPT_FULL_INFO, &info, &len))
 		return -errno;
 	count = info.num_subflows < SUBFLOWS_MAX ? info.num_subflows : SUBFLOWS_MAX;
-	if (count > max)
-		count = max;
-	for (unsigned int i = 0; i < count; i++)
-		fill(&out[i], &subflows[i], &tcp[i]);
-	return (int)count;
+	for (unsigned int i = 0; i < count && open < max; i++)
+		if (tcp[i].tcpi_state <= STATE_SYN_RECV)
+			fill(&out[open++], &subflows[i], &tcp[i]);
+	return (int)open;
 }
 
 void mptcp_fastclose(int fd)

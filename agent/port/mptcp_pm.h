@@ -26,6 +26,13 @@ void mptcp_pm_close(struct mptcp_pm *pm);
 int mptcp_pm_create_subflow(struct mptcp_pm *pm, uint32_t token, const struct plait_addr *local,
 			    uint8_t local_id, const struct plait_addr *remote, bool backup);
 
+/* End one subflow on this side; ports are needed. What it had goes over the others. */
+int mptcp_pm_destroy_subflow(struct mptcp_pm *pm, uint32_t token, const struct plait_addr *local,
+			     const struct plait_addr *remote);
+
+/* Tell the peer that the address with this id is gone, by REMOVE_ADDR. */
+int mptcp_pm_remove_address(struct mptcp_pm *pm, uint32_t token, uint8_t local_id);
+
 /*
  * Limits of the in-kernel path manager: how many subflows it accepts and how many
  * announced addresses (0 to 8). 0 or negative errno.

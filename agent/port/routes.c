@@ -10,9 +10,6 @@
 
 #include "base/addr_text.h"
 
-/* In `ip rule` and `ip route` as "proto 112": what plait installed. */
-enum { PROTOCOL_PLAIT = 112 };
-
 /* Routes */
 
 static struct rtmsg *start_route(char *buffer, uint8_t family, uint32_t table, uint8_t type,
@@ -23,7 +20,7 @@ static struct rtmsg *start_route(char *buffer, uint8_t family, uint32_t table, u
 				sizeof(*route), message);
 
 	route->rtm_family = family;
-	route->rtm_protocol = PROTOCOL_PLAIT;
+	route->rtm_protocol = ROUTES_PROTOCOL;
 	route->rtm_type = type;
 	route->rtm_table = RT_TABLE_UNSPEC;
 	mnl_attr_put_u32(*message, RTA_TABLE, table);
@@ -243,7 +240,7 @@ static int add_rule(struct netlink *netlink, uint8_t family, uint32_t table, uin
 	rule->table = RT_TABLE_UNSPEC;
 	mnl_attr_put_u32(message, FRA_TABLE, table);
 	mnl_attr_put_u32(message, FRA_PRIORITY, priority);
-	mnl_attr_put_u8(message, FRA_PROTOCOL, PROTOCOL_PLAIT);
+	mnl_attr_put_u8(message, FRA_PROTOCOL, ROUTES_PROTOCOL);
 	if (source) {
 		rule->src_len = (uint8_t)(netlink_addr_bytes(family) * 8);
 		mnl_attr_put(message, FRA_SRC, netlink_addr_bytes(family), source->ip);

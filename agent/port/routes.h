@@ -11,6 +11,9 @@
 #include "netlink.h"
 #include "plait_addr.h"
 
+/* In `ip rule` and `ip route` as "proto 112": what plait installed. */
+enum { ROUTES_PROTOCOL = 112 };
+
 /* family AF_INET or AF_INET6: everything looked up in table is delivered locally. */
 int routes_add_local(struct netlink *netlink, uint8_t family, uint32_t table);
 /* A default route in table; gateway of family 0: directly on the link. */

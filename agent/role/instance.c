@@ -100,7 +100,10 @@ static int change_sysctls(struct instance *instance)
 	 * All legs lead to one address and port, so ports run short: take one from
 	 * TIME_WAIT where timestamps make that safe (RFC 6191).
 	 */
-	return err ? err : sysctl_change(&instance->former, "net/ipv4/tcp_tw_reuse", "1");
+	if (!err)
+		err = sysctl_change(&instance->former, "net/ipv4/tcp_tw_reuse", "1");
+	/* what a silent subflow has in flight goes over another after one time-out, not four */
+	return err ? err : sysctl_change(&instance->former, "net/mptcp/stale_loss_cnt", "1");
 }
 
 static int prepare_steering(struct instance *instance)
@@ -310,12 +313,13 @@ static void addresses_changed(struct loop_watch *watch, uint32_t events)
 {
 	struct instance *instance = container_of(watch, struct instance, address_watch);
 
-	interface_watch_drain(instance->address_watch_fd);
+	bool routes = interface_watch_drain(instance->address_watch_fd);
+
 	if (failed(read_addresses(instance), "addresses"))
 		return;
 	publish_addresses(instance);
-	if (instance->on_addresses)
-		instance->on_addresses(instance);
+	if (instance->on_change)
+		instance->on_change(instance, routes);
 }
 
 static int follow_addresses(struct instance *instance, struct loop *loop)

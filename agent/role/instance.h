@@ -47,7 +47,8 @@ struct instance {
 	struct own_addresses own;
 	struct loop_watch address_watch;
 	int address_watch_fd;
-	void (*on_addresses)(struct instance *instance); /* role's; after own changed */
+	/* the role's; after own changed. routes: so may they have */
+	void (*on_change)(struct instance *instance, bool routes);
 	unsigned int worker_count;
 	struct worker_start start[PLAIT_MAX_WORKERS];
 	struct plait_settings settings;

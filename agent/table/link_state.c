@@ -135,8 +135,8 @@ bool link_state_miss(struct link_state *link, bool heard, uint64_t now_ns)
 
 const char *link_why_text(enum link_why why)
 {
-	static const char *const texts[] = {"in use", "no path", "silent",
-					    "settling", "lossy", "slow"};
+	static const char *const texts[] = {"in use",   "no path", "silent",
+					    "settling", "lossy",   "slow"};
 
 	return texts[why];
 }

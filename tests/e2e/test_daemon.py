@@ -18,7 +18,7 @@ from netns import Server, connect, echo, error_of, eventually, inside, read_exac
 
 PINS, SOCKETS = pathlib.Path("/sys/fs/bpf/plait"), pathlib.Path("/run/plait")
 SYSCTLS = ("net.ipv4.tcp_fastopen", "net.mptcp.pm_type", "net.mptcp.blackhole_timeout",
-           "net.ipv4.tcp_tw_reuse", "net.mptcp.enabled", "net.ipv4.ip_forward")
+           "net.ipv4.tcp_tw_reuse", "net.mptcp.stale_loss_cnt", "net.mptcp.enabled", "net.ipv4.ip_forward")
 SYS_BPF, BPF_PROG_QUERY, TCX_INGRESS, TCX_EGRESS = 321, 16, 46, 47
 TIMEOUT = 15
 

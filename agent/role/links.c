@@ -1,0 +1,421 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "links.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "base/addr_text.h"
+#include "base/clock.h"
+#include "base/container.h"
+#include "base/log.h"
+
+enum {
+	FIRST_LINK_TABLE = 1, /* from the instance's base */
+	PROBE_MS = 200,
+	PROBE_IDLE_MS = 1000, /* while there are no sessions */
+	HEARD_BYTES = 1000, /* more than a neighbour's question */
+};
+
+static const uint8_t families[LINK_FAMILIES] = {AF_INET, AF_INET6};
+
+/* Paths and the routing tables they need */
+
+static uint32_t link_table(const struct links *links, unsigned int link)
+{
+	return links->instance->mark_base + FIRST_LINK_TABLE + link;
+}
+
+static bool link_address(struct links *links, unsigned int ifindex, uint8_t family,
+			 struct plait_addr *out)
+{
+	struct own_addresses *own = &links->instance->own;
+	bool found = false;
+
+	pthread_rwlock_rdlock(&own->lock);
+	for (unsigned int i = 0; i < own->count && !found; i++) {
+		const struct plait_addr *addr = &own->entry[i].addr;
+		bool link_local = addr->family == AF_INET6 && addr->ip[0] == 0xfe &&
+				  (addr->ip[1] & 0xc0) == 0x80;
+
+		if (own->entry[i].ifindex != ifindex || own->entry[i].broadcast || link_local ||
+		    addr->family != family)
+			continue;
+		*out = *addr;
+		found = true;
+	}
+	pthread_rwlock_unlock(&own->lock);
+	return found;
+}
+
+/* The concentrator's address closest by the link's own routes; the first of equals. */
+static bool choose_remote(struct links *links, unsigned int link, uint8_t family,
+			  struct plait_addr *out)
+{
+	const struct config_concentrator *concentrator = links->instance->config->concentrators;
+	int best = -1;
+
+	for (unsigned int i = 0; i < concentrator->address_count; i++) {
+		const struct plait_addr *addr = &concentrator->addresses[i];
+		int bits;
+
+		if (addr->family != family)
+			continue;
+		bits = routes_prefix_to(&links->instance->rtnetlink, addr, link_table(links, link));
+		if (bits <= best)
+			continue;
+		best = bits;
+		*out = *addr;
+		out->port = htons(concentrator->port);
+	}
+	return best >= 0;
+}
+
+/* The table of a link is the main table without the other links. */
+static int copy_routes(struct links *links, unsigned int link, unsigned int ifindex, uint8_t family)
+{
+	const struct config_interfaces *lan = &links->instance->config->lan;
+	uint32_t table = link_table(links, link);
+	int err = routes_copy(&links->instance->rtnetlink, family, ifindex, table);
+
+	for (unsigned int i = 0; !err && i < lan->count; i++)
+		err = routes_copy(&links->instance->rtnetlink, family, if_nametoindex(lan->name[i]),
+				  table);
+	return err;
+}
+
+static int route_link(struct links *links, unsigned int link, unsigned int ifindex, uint8_t family,
+		      const struct plait_addr *local)
+{
+	const struct config_link *config = &links->instance->config->links[link];
+	const struct plait_addr *gateway =
+		family == AF_INET ? &config->gateway4 : &config->gateway6;
+	struct netlink *rtnetlink = &links->instance->rtnetlink;
+	uint32_t table = link_table(links, link);
+	int err = copy_routes(links, link, ifindex, family);
+
+	if (!err && gateway->family)
+		err = routes_add_default(rtnetlink, family, table, ifindex, gateway);
+	return err ? err : routes_add_source_rule(rtnetlink, local, table, RULE_PRIORITY_LINK);
+}
+
+/* The tables of a link whose addresses have changed, or whose routes may have. */
+static void route_anew(struct links *links, unsigned int i, const struct path paths[LINK_FAMILIES])
+{
+	uint32_t table = link_table(links, i);
+
+	routes_remove(&links->instance->rtnetlink, table, table);
+	for (unsigned int f = 0; f < LINK_FAMILIES; f++) {
+		int err = 0;
+
+		if (paths[f].local.family)
+			err = route_link(links, i, links->link[i].ifindex, families[f],
+					 &paths[f].local);
+		if (err)
+			log_warning("link %s: routes: %s", links->link[i].config->name,
+				    strerror(-err));
+	}
+}
+
+static bool same_addresses(const struct path a[LINK_FAMILIES], const struct path b[LINK_FAMILIES])
+{
+	for (unsigned int f = 0; f < LINK_FAMILIES; f++)
+		if (memcmp(&a[f].local, &b[f].local, sizeof(a[f].local)))
+			return false;
+	return true;
+}
+
+static void log_paths(const struct link *link)
+{
+	for (unsigned int f = 0; f < LINK_FAMILIES; f++)
+		if (link->paths[f].local.family)
+			log_notice("link %s: %s to %s", link->config->name,
+				   addr_text(&link->paths[f].local).text,
+				   addr_text(&link->paths[f].remote).text);
+	if (!link->paths[0].local.family && !link->paths[1].local.family)
+		log_warning("link %s has no address with a route to a concentrator",
+			    link->config->name);
+}
+
+/* True if the link has carrier and is up. */
+static bool find_interface(struct links *links, struct link *link)
+{
+	struct interface found = {};
+
+	if (interface_read(&links->instance->rtnetlink, link->config->interface, &found))
+		found.ifindex = 0;
+	link->ifindex = found.ifindex;
+	return found.up && found.carrier;
+}
+
+static void find_paths(struct links *links, unsigned int i, bool anew)
+{
+	struct link *link = &links->link[i];
+	struct path found[LINK_FAMILIES] = {};
+
+	for (unsigned int f = 0; f < LINK_FAMILIES; f++)
+		if (link->ifindex)
+			link_address(links, link->ifindex, families[f], &found[f].local);
+	if (anew || !same_addresses(found, link->paths))
+		route_anew(links, i, found);
+	for (unsigned int f = 0; f < LINK_FAMILIES; f++)
+		if (found[f].local.family &&
+		    !choose_remote(links, i, families[f], &found[f].remote))
+			memset(&found[f], 0, sizeof(found[f]));
+	if (!memcmp(found, link->paths, sizeof(found)))
+		return;
+	pthread_rwlock_wrlock(&links->lock);
+	memcpy(link->paths, found, sizeof(found));
+	pthread_rwlock_unlock(&links->lock);
+	log_paths(link);
+}
+
+/* Whether they are used */
+
+static void tell(struct links *links, struct link *link)
+{
+	bool in_use = link_state_in_use(&link->state);
+
+	if (in_use)
+		log_notice("link %s is in use", link->config->name);
+	else
+		log_warning("link %s is left: %s", link->config->name,
+			    link_why_text(link->state.why));
+	pthread_rwlock_wrlock(&links->lock);
+	link->in_use = in_use;
+	pthread_rwlock_unlock(&links->lock);
+	engine_paths_changed(&links->instance->engine);
+}
+
+static const struct path *probed_path(const struct link *link)
+{
+	return link->paths[0].local.family ? &link->paths[0] : &link->paths[1];
+}
+
+/* What is asked follows the path. */
+static void aim(struct links *links, struct link *link)
+{
+	const struct path *path = probed_path(link);
+	int err;
+
+	if (!memcmp(&link->ping.local, &path->local, sizeof(path->local)) &&
+	    !memcmp(&link->ping.remote, &path->remote, sizeof(path->remote)))
+		return;
+	err = ping_aim(&link->ping, &path->local, &path->remote);
+	if (!err && link->ping.fd >= 0)
+		err = loop_add(links->loop, link->ping.fd, EPOLLIN, &link->ping_watch);
+	if (!err && link->ping.fd >= 0)
+		ping_send(&link->ping, clock_now_ns());
+	if (err)
+		log_warning("link %s: probing: %s", link->config->name, strerror(-err));
+}
+
+void links_refresh(struct links *links, bool anew)
+{
+	for (unsigned int i = 0; i < links->count; i++) {
+		struct link *link = &links->link[i];
+		bool carrier = find_interface(links, link), changed;
+		struct path before[LINK_FAMILIES];
+
+		memcpy(before, link->paths, sizeof(before));
+		find_paths(links, i, anew);
+		aim(links, link);
+		changed = link_state_path(&link->state, carrier && probed_path(link)->local.family,
+					  clock_now_ns());
+		if (changed)
+			tell(links, link);
+		else if (memcmp(before, link->paths, sizeof(before)))
+			engine_paths_changed(&links->instance->engine);
+	}
+}
+
+/* Something other than the answer has come in since the last probe. */
+static bool was_heard(struct links *links, struct link *link)
+{
+	struct interface now = {};
+	uint64_t before = link->heard_bytes;
+
+	if (interface_read(&links->instance->rtnetlink, link->config->interface, &now))
+		return false;
+	link->heard_bytes = now.received_bytes;
+	return now.received_bytes - before > HEARD_BYTES;
+}
+
+static void probe(struct links *links, struct link *link)
+{
+	uint64_t now = clock_now_ns();
+
+	if (link->ping.fd < 0)
+		return;
+	if (link->ping.sent_ns && link_state_miss(&link->state, was_heard(links, link), now))
+		tell(links, link);
+	ping_send(&link->ping, now);
+}
+
+static void answered(struct loop_watch *watch, uint32_t events)
+{
+	struct link *link = container_of(watch, struct link, ping_watch);
+	struct links *links = link->links;
+	uint64_t now = clock_now_ns();
+	uint32_t rtt_us;
+
+	if (ping_answered(&link->ping, now, &rtt_us) &&
+	    link_state_answer(&link->state, rtt_us, now))
+		tell(links, link);
+}
+
+static void arm(struct links *links)
+{
+	unsigned int sessions, held;
+	struct itimerspec due = {};
+	uint64_t ns;
+
+	engine_totals(&links->instance->engine, &sessions, &held);
+	ns = (sessions ? PROBE_MS : PROBE_IDLE_MS) * NS_PER_MS;
+	due.it_value.tv_sec = (time_t)(ns / 1000000000);
+	due.it_value.tv_nsec = (long)(ns % 1000000000);
+	timerfd_settime(links->timer_fd, 0, &due, NULL);
+}
+
+static void due(struct loop_watch *watch, uint32_t events)
+{
+	struct links *links = container_of(watch, struct links, timer_watch);
+	uint64_t times;
+
+	if (read(links->timer_fd, &times, sizeof(times)) != sizeof(times))
+		return;
+	for (unsigned int i = 0; i < links->count; i++)
+		probe(links, &links->link[i]);
+	arm(links);
+}
+
+int links_open(struct links *links, struct instance *instance, struct loop *loop)
+{
+	const struct config *config = instance->config;
+
+	links->instance = instance;
+	links->loop = loop;
+	links->count = config->link_count;
+	for (unsigned int i = 0; i < links->count; i++) {
+		struct link *link = &links->link[i];
+		const struct link_limits limits = {.rtt_us = config->links[i].max_rtt_ms * 1000,
+						   .loss_permille =
+							   config->links[i].max_loss_percent * 10};
+
+		link->links = links;
+		link->config = &config->links[i];
+		link->ping.fd = -1;
+		link->ping_watch.ready = answered;
+		link_state_init(&link->state, &limits);
+	}
+	pthread_rwlock_init(&links->lock, NULL);
+	links->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (links->timer_fd < 0)
+		return -errno;
+	links_refresh(links, true);
+	links->timer_watch.ready = due;
+	arm(links);
+	return loop_add(loop, links->timer_fd, EPOLLIN, &links->timer_watch);
+}
+
+void links_close(struct links *links)
+{
+	static const struct plait_addr nobody;
+
+	if (!links->instance)
+		return;
+	for (unsigned int i = 0; i < links->count; i++)
+		ping_aim(&links->link[i].ping, &nobody, &nobody);
+	if (links->timer_fd >= 0)
+		close(links->timer_fd);
+	pthread_rwlock_destroy(&links->lock);
+}
+
+/* Questions of any thread */
+
+bool links_path(struct links *links, unsigned int link, uint8_t family, struct path *out)
+{
+	unsigned int first = family == AF_INET ? 0 : 1;
+	const struct link *asked = &links->link[link];
+
+	pthread_rwlock_rdlock(&links->lock);
+	memset(out, 0, sizeof(*out));
+	if (asked->in_use)
+		*out = asked->paths[asked->paths[first].local.family ? first : !first];
+	pthread_rwlock_unlock(&links->lock);
+	return out->local.family != 0;
+}
+
+bool links_is_path(struct links *links, const struct plait_addr *local)
+{
+	int link = links_of_address(links, local);
+	struct path path;
+
+	return link >= 0 && links_path(links, (unsigned int)link, local->family, &path) &&
+	       addr_same_ip(&path.local, local);
+}
+
+int links_of_address(struct links *links, const struct plait_addr *local)
+{
+	int found = -1;
+
+	pthread_rwlock_rdlock(&links->lock);
+	for (unsigned int i = 0; i < links->count && found < 0; i++)
+		for (unsigned int f = 0; f < LINK_FAMILIES; f++)
+			if (addr_same_ip(&links->link[i].paths[f].local, local))
+				found = (int)i;
+	pthread_rwlock_unlock(&links->lock);
+	return found;
+}
+
+/* Equal weights mean none: the best link, which is the first, begins. */
+static bool weights_differ(const struct links *links)
+{
+	for (unsigned int i = 1; i < links->count; i++)
+		if (links->link[i].config->weight != links->link[0].config->weight)
+			return true;
+	return false;
+}
+
+static int choose_by_weight(struct links *links, uint8_t family, uint32_t hash)
+{
+	unsigned int total = 0, at;
+	struct path path;
+
+	for (unsigned int i = 0; i < links->count; i++)
+		if (links->link[i].config->use == USE_ALWAYS && links_path(links, i, family, &path))
+			total += links->link[i].config->weight;
+	at = total ? hash % total : 0;
+	for (unsigned int i = 0; i < links->count; i++) {
+		if (links->link[i].config->use != USE_ALWAYS ||
+		    !links_path(links, i, family, &path))
+			continue;
+		if (at < links->link[i].config->weight)
+			return (int)i;
+		at -= links->link[i].config->weight;
+	}
+	return -1;
+}
+
+/* The first of the least reluctant use: always, then overflow, then backup. */
+static int choose_by_order(struct links *links, uint8_t family)
+{
+	struct path path;
+	int best = -1;
+
+	for (unsigned int i = 0; i < links->count; i++)
+		if (links_path(links, i, family, &path) &&
+		    (best < 0 || links->link[i].config->use < links->link[best].config->use))
+			best = (int)i;
+	return best;
+}
+
+int links_choose(struct links *links, uint8_t family, uint32_t hash)
+{
+	int chosen = weights_differ(links) ? choose_by_weight(links, family, hash) : -1;
+
+	return chosen >= 0 ? chosen : choose_by_order(links, family);
+}

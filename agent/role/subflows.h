@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Which links take part in a connection of the CPE (design P2), by the userspace path manager. */
+#ifndef PLAIT_ROLE_SUBFLOWS_H
+#define PLAIT_ROLE_SUBFLOWS_H
+
+#include "links.h"
+
+/*
+ * Called by the session's worker: subflows over links that are not in use are ended,
+ * so that what they had goes over the others, and missing ones are asked for.
+ * Returns the time until the next call in ms, 0: everything is as it should be.
+ */
+unsigned int subflows_join(struct links *links, struct worker *worker, struct session *session);
+
+#endif
