@@ -24,7 +24,7 @@ AGENT_SRC   := $(filter-out agent/main.c,$(wildcard agent/*/*.c))
 DAEMON_SRC  := agent/main.c $(filter-out agent/cli/%,$(AGENT_SRC))
 CLI_SRC     := $(wildcard agent/cli/*.c agent/base/*.c agent/control/*.c)
 UNIT_SRC    := $(wildcard tests/unit/*/*.c)
-UNIT_ROOMS  := base codec config control
+UNIT_ROOMS  := base codec config control table
 UNIT_TESTED := $(wildcard $(UNIT_ROOMS:%=agent/%/*.c))
 BPF_TESTS   := $(wildcard tests/bpf/*.c)
 FUZZERS     := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/*.c))

@@ -87,6 +87,7 @@ struct session {
 	bool transparent; /* concentrator: inside keeps the host's own address */
 	bool preamble_done;
 	bool joins_pending;
+	uint8_t backup_links; /* CPE: a bit for each whose subflow was made a backup */
 	bool join_refused; /* too early: try again when something has moved */
 	bool ready; /* on the worker's ready list */
 };

@@ -105,6 +105,19 @@ int mptcp_pm_destroy_subflow(struct mptcp_pm *pm, uint32_t token, const struct p
 	return netlink_transact(&pm->netlink, message, NULL, NULL);
 }
 
+int mptcp_pm_set_backup(struct mptcp_pm *pm, uint32_t token, const struct plait_addr *local,
+			const struct plait_addr *remote, bool backup)
+{
+	char buffer[NETLINK_REQUEST_BYTES];
+	struct nlmsghdr *message =
+		start(buffer, pm->family_id, MPTCP_PM_CMD_SET_FLAGS, MPTCP_PM_VER);
+
+	mnl_attr_put_u32(message, MPTCP_PM_ATTR_TOKEN, token);
+	put_address(message, MPTCP_PM_ATTR_ADDR, local, 0, backup ? MPTCP_PM_ADDR_FLAG_BACKUP : 0);
+	put_address(message, MPTCP_PM_ATTR_ADDR_REMOTE, remote, 0, 0);
+	return netlink_transact(&pm->netlink, message, NULL, NULL);
+}
+
 int mptcp_pm_remove_address(struct mptcp_pm *pm, uint32_t token, uint8_t local_id)
 {
 	char buffer[NETLINK_REQUEST_BYTES];

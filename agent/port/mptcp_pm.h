@@ -30,6 +30,10 @@ int mptcp_pm_create_subflow(struct mptcp_pm *pm, uint32_t token, const struct pl
 int mptcp_pm_destroy_subflow(struct mptcp_pm *pm, uint32_t token, const struct plait_addr *local,
 			     const struct plait_addr *remote);
 
+/* Make a subflow a backup or a regular one, on both sides by MP_PRIO (RFC 8684 §3.3.8). */
+int mptcp_pm_set_backup(struct mptcp_pm *pm, uint32_t token, const struct plait_addr *local,
+			const struct plait_addr *remote, bool backup);
+
 /* Tell the peer that the address with this id is gone, by REMOVE_ADDR. */
 int mptcp_pm_remove_address(struct mptcp_pm *pm, uint32_t token, uint8_t local_id);
 

@@ -131,7 +131,7 @@ static void tell_link(void *role, const struct plait_addr *local, const char **n
 	if (link < 0)
 		return;
 	*name = cpe->links.link[link].config->name;
-	*backup = cpe->links.link[link].config->use != USE_ALWAYS;
+	*backup = links_is_backup(&cpe->links, (unsigned int)link);
 }
 
 /* Setting up */

@@ -17,7 +17,9 @@ enum {
 	FIRST_LINK_TABLE = 1, /* from the instance's base */
 	PROBE_MS = 200,
 	PROBE_IDLE_MS = 1000, /* while there are no sessions */
+	PROBE_SOON_MS = 1, /* the loop must run: an answer that waits looks slow */
 	HEARD_BYTES = 1000, /* more than a neighbour's question */
+	FULL_QUEUE_US = 4000, /* half of what bpf/congestion.bpf.c lets wait */
 };
 
 static const uint8_t families[LINK_FAMILIES] = {AF_INET, AF_INET6};
@@ -195,6 +197,14 @@ static const struct path *probed_path(const struct link *link)
 	return link->paths[0].local.family ? &link->paths[0] : &link->paths[1];
 }
 
+static void arm(struct links *links, unsigned int ms)
+{
+	const struct itimerspec due = {
+		.it_value = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000}};
+
+	timerfd_settime(links->timer_fd, 0, &due, NULL);
+}
+
 /* What is asked follows the path. */
 static void aim(struct links *links, struct link *link)
 {
@@ -207,8 +217,8 @@ static void aim(struct links *links, struct link *link)
 	err = ping_aim(&link->ping, &path->local, &path->remote);
 	if (!err && link->ping.fd >= 0)
 		err = loop_add(links->loop, link->ping.fd, EPOLLIN, &link->ping_watch);
-	if (!err && link->ping.fd >= 0)
-		ping_send(&link->ping, clock_now_ns());
+	if (!err)
+		arm(links, PROBE_SOON_MS);
 	if (err)
 		log_warning("link %s: probing: %s", link->config->name, strerror(-err));
 }
@@ -232,27 +242,69 @@ void links_refresh(struct links *links, bool anew)
 	}
 }
 
-/* Something other than the answer has come in since the last probe. */
-static bool was_heard(struct links *links, struct link *link)
+/* What has moved over the interface since the last time. */
+static void measure(struct links *links, struct link *link)
 {
 	struct interface now = {};
-	uint64_t before = link->heard_bytes;
+	uint64_t received, sent;
 
 	if (interface_read(&links->instance->rtnetlink, link->config->interface, &now))
-		return false;
-	link->heard_bytes = now.received_bytes;
-	return now.received_bytes - before > HEARD_BYTES;
+		return;
+	received = now.received_bytes - link->received_bytes;
+	sent = now.sent_bytes - link->sent_bytes;
+	link->moved_bytes = received + sent;
+	link->heard = received > HEARD_BYTES;
+	link->received_bytes = now.received_bytes;
+	link->sent_bytes = now.sent_bytes;
 }
 
 static void probe(struct links *links, struct link *link)
 {
 	uint64_t now = clock_now_ns();
 
+	measure(links, link);
 	if (link->ping.fd < 0)
 		return;
-	if (link->ping.sent_ns && link_state_miss(&link->state, was_heard(links, link), now))
+	if (link->ping.sent_ns && link_state_miss(&link->state, link->heard, now))
 		tell(links, link);
 	ping_send(&link->ping, now);
+}
+
+/* What waits in the link's queue shows in the round trip of a probe. */
+static bool is_full(const struct link *link)
+{
+	return link->state.rtt_last_us > link->state.rtt_min_us + FULL_QUEUE_US;
+}
+
+static struct overflow_load load_now(const struct links *links, uint64_t elapsed_ns)
+{
+	struct overflow_load load = {.full = true};
+
+	for (unsigned int i = 0; i < links->count; i++) {
+		const struct link *link = &links->link[i];
+		uint64_t rate = link->moved_bytes * 1000 / (elapsed_ns / NS_PER_MS + 1);
+
+		load.all_rate += rate;
+		if (link->config->use != USE_ALWAYS || !link_state_in_use(&link->state))
+			continue;
+		load.before_rate += rate;
+		load.full &= is_full(link);
+	}
+	return load;
+}
+
+static void overflow(struct links *links)
+{
+	uint64_t now = clock_now_ns();
+	struct overflow_load load = load_now(links, now - links->measured_ns);
+
+	links->measured_ns = now;
+	if (!overflow_update(&links->overflow, &load, now))
+		return;
+	pthread_rwlock_wrlock(&links->lock);
+	links->overflows = links->overflow.open;
+	pthread_rwlock_unlock(&links->lock);
+	engine_paths_changed(&links->instance->engine);
 }
 
 static void answered(struct loop_watch *watch, uint32_t events)
@@ -267,29 +319,19 @@ static void answered(struct loop_watch *watch, uint32_t events)
 		tell(links, link);
 }
 
-static void arm(struct links *links)
-{
-	unsigned int sessions, held;
-	struct itimerspec due = {};
-	uint64_t ns;
-
-	engine_totals(&links->instance->engine, &sessions, &held);
-	ns = (sessions ? PROBE_MS : PROBE_IDLE_MS) * NS_PER_MS;
-	due.it_value.tv_sec = (time_t)(ns / 1000000000);
-	due.it_value.tv_nsec = (long)(ns % 1000000000);
-	timerfd_settime(links->timer_fd, 0, &due, NULL);
-}
-
 static void due(struct loop_watch *watch, uint32_t events)
 {
 	struct links *links = container_of(watch, struct links, timer_watch);
+	unsigned int sessions, held;
 	uint64_t times;
 
 	if (read(links->timer_fd, &times, sizeof(times)) != sizeof(times))
 		return;
 	for (unsigned int i = 0; i < links->count; i++)
 		probe(links, &links->link[i]);
-	arm(links);
+	overflow(links);
+	engine_totals(&links->instance->engine, &sessions, &held);
+	arm(links, sessions ? PROBE_MS : PROBE_IDLE_MS);
 }
 
 int links_open(struct links *links, struct instance *instance, struct loop *loop)
@@ -317,7 +359,6 @@ int links_open(struct links *links, struct instance *instance, struct loop *loop
 		return -errno;
 	links_refresh(links, true);
 	links->timer_watch.ready = due;
-	arm(links);
 	return loop_add(loop, links->timer_fd, EPOLLIN, &links->timer_watch);
 }
 
@@ -347,6 +388,17 @@ bool links_path(struct links *links, unsigned int link, uint8_t family, struct p
 		*out = asked->paths[asked->paths[first].local.family ? first : !first];
 	pthread_rwlock_unlock(&links->lock);
 	return out->local.family != 0;
+}
+
+bool links_is_backup(struct links *links, unsigned int link)
+{
+	bool overflows;
+
+	pthread_rwlock_rdlock(&links->lock);
+	overflows = links->overflows;
+	pthread_rwlock_unlock(&links->lock);
+	return links->link[link].config->use == USE_BACKUP ||
+	       (links->link[link].config->use == USE_OVERFLOW && !overflows);
 }
 
 bool links_is_path(struct links *links, const struct plait_addr *local)

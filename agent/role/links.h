@@ -9,6 +9,7 @@
 #include "instance.h"
 #include "port/ping.h"
 #include "table/link_state.h"
+#include "table/overflow.h"
 
 enum { LINK_FAMILIES = 2 };
 
@@ -29,7 +30,9 @@ struct link {
 	struct link_state state; /* main thread's, like all that follows */
 	struct ping ping;
 	struct loop_watch ping_watch;
-	uint64_t heard_bytes; /* the interface's count at the last probe */
+	uint64_t received_bytes, sent_bytes; /* the interface's counts at the last probe */
+	uint64_t moved_bytes; /* both, between the last two */
+	bool heard; /* something has arrived between them */
 };
 
 struct links {
@@ -38,6 +41,9 @@ struct links {
 	pthread_rwlock_t lock;
 	unsigned int count;
 	struct link link[CONFIG_MAX_LINKS];
+	bool overflows; /* under lock: links with use: overflow take part */
+	struct overflow overflow;
+	uint64_t measured_ns; /* when the counts were read */
 	int timer_fd;
 	struct loop_watch timer_watch;
 };
@@ -54,6 +60,9 @@ void links_refresh(struct links *links, bool anew);
  * other. false: none. Any thread.
  */
 bool links_path(struct links *links, unsigned int link, uint8_t family, struct path *out);
+
+/* Whether a link takes part only when the others fail, as things are. Any thread. */
+bool links_is_backup(struct links *links, unsigned int link);
 
 /* Whether a local address is that of a link in use. Any thread. */
 bool links_is_path(struct links *links, const struct plait_addr *local);

@@ -77,17 +77,41 @@ static void leave_what_is_not_in_use(struct links *links, struct worker *worker,
 			leave(links, worker, session, subflows, i);
 }
 
+static void note_backup(struct session *session, unsigned int link, bool backup)
+{
+	uint8_t bit = (uint8_t)(1u << link);
+
+	session->backup_links =
+		backup ? session->backup_links | bit : session->backup_links & (uint8_t)~bit;
+}
+
+/* Overflow has begun or ended since the subflow was made. */
+static void set_backup(struct links *links, struct worker *worker, struct session *session,
+		       const struct subflows *subflows, int i)
+{
+	unsigned int link = (unsigned int)subflows->link[i];
+	bool backup = links_is_backup(links, link);
+
+	if (subflows->subflow[i].first || backup == !!(session->backup_links & 1u << link))
+		return;
+	note_backup(session, link, backup);
+	mptcp_pm_set_backup(&worker->pm, session->token, &subflows->subflow[i].local,
+			    &subflows->subflow[i].remote, backup);
+}
+
 static void join_over(struct links *links, struct worker *worker, struct session *session,
 		      unsigned int link, const struct path *path)
 {
 	const struct config_link *config = links->link[link].config;
 	struct plait_addr remote = path->remote;
+	bool backup = links_is_backup(links, link);
 	int err;
 
 	if (!remote.port)
 		remote.port = session->key.remote.port;
+	note_backup(session, link, backup);
 	err = mptcp_pm_create_subflow(&worker->pm, session->token, &path->local, id_of(link),
-				      &remote, config->use != USE_ALWAYS);
+				      &remote, backup);
 	count(worker, err ? PLAIT_JOIN_FAILED : PLAIT_JOINED);
 	session->join_refused |= err != 0;
 	if (err)
@@ -106,6 +130,9 @@ unsigned int subflows_join(struct links *links, struct worker *worker, struct se
 		return 0;
 	place(links, &subflows);
 	leave_what_is_not_in_use(links, worker, session, &subflows);
+	for (int i = 0; i < subflows.count; i++)
+		if (subflows.link[i] >= 0)
+			set_backup(links, worker, session, &subflows, i);
 	for (unsigned int link = 0; link < links->count; link++) {
 		struct path path;
 

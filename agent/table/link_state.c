@@ -106,6 +106,7 @@ static void learn_loss(struct link_state *link, unsigned int permille)
 
 static void learn_rtt(struct link_state *link, uint32_t rtt_us)
 {
+	link->rtt_last_us = rtt_us;
 	if (!link->rtt_us)
 		link->rtt_us = rtt_us;
 	else

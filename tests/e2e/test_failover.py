@@ -164,3 +164,58 @@ def test_P2_address_changes(lab, link):
                    what="the new address")
         both_in_use(transfer, lab)
         assert transfer.longest_stall(before) < 0.3
+
+
+def carried(lab, link, seconds):
+    """Mbit/s over a link's interface at the CPE, both directions."""
+    def count():
+        return sum(lab.interface_bytes("cpe", f"w{link}"))
+    before = count()
+    time.sleep(seconds)
+    return (count() - before) * 8e-6 / seconds
+
+
+def with_use(use):
+    return {"links": [{"name": "dsl", "interface": "w1"},
+                      {"name": "lte", "interface": "w2", "use": use}]}
+
+
+def backups(lab):
+    return [subflow["backup"] for subflow in lab.sessions("cpe", PORT)[-1]["subflows"]]
+
+
+def ask(client):
+    client.sendall(bytes(1000))
+    assert read_exactly(client, 1000) == bytes(1000)
+
+
+@both_ways
+def test_P2_overflow_takes_part_only_while_the_first_link_is_full(way):
+    with running(cpe=with_use("overflow"), shape_mbit=[20, 20]) as lab:
+        with Server(lab, "server", lab.SERVER_V4, echo, PORT) as _, \
+                connect(lab, "host", lab.SERVER_V4, PORT) as client:
+            ask(client)
+            eventually(lambda: subflow_links(lab) == ["dsl", "lte"], what="both subflows")
+            for _ in range(20):
+                ask(client)
+            assert carried(lab, 2, 0.5) < 0.2, "idle as long as little moves"
+        lab.wait_ended(PORT)
+        with Transfer(lab, way) as transfer:
+            eventually(lambda: transfer.mbit(1) > 1.7 * 0.94 * 20, 8, "the rate of both")
+        with Server(lab, "server", lab.SERVER_V4, echo, PORT) as _, \
+                connect(lab, "host", lab.SERVER_V4, PORT) as client:
+            ask(client)
+            eventually(lambda: backups(lab) == [False, True], 10, "the second link to be idle")
+
+
+@both_ways
+def test_P2_backup_takes_over(way):
+    with running(cpe=with_use("backup"), shape_mbit=[20, 20]) as lab, Transfer(lab, way) as transfer:
+        eventually(lambda: subflow_links(lab) == ["dsl", "lte"], what="both subflows")
+        assert carried(lab, 2, 1) < 0.3
+        assert transfer.mbit(0.5) > 15
+        cut = time.monotonic()
+        lab.cut(1)
+        time.sleep(1)
+        assert transfer.longest_stall(cut) < 0.3
+        assert carried(lab, 2, 0.5) > 15
