@@ -33,7 +33,7 @@ SCRIPTS     := $(wildcard tests/lab/*.py tests/e2e/*.py bench/*/*.py tools/*.py)
 C_FILES     := $(wildcard agent/*.c agent/*/*.[ch] include/*.h bpf/*.c bpf/lib/*.h tests/*/*.[ch] tests/*/*/*.c bench/*.c)
 MAN         := $(patsubst man/%.scd,$(B)/man/%,$(wildcard man/*.scd))
 
-.PHONY: all programs check check-unit check-bpf check-e2e check-layers demo deps fuzz layers fmt lint bench-tcp man install uninstall clean help
+.PHONY: all programs check check-unit check-bpf check-e2e check-layers check-vm vmtest demo deps fuzz layers fmt lint bench-tcp man install uninstall clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -86,7 +86,7 @@ deps: ## install what build, tests and demo need from Debian
 check: ## all tests: layers, unit, BPF, end to end (as root)
 	tools/deps.sh
 	$(MAKE) --no-print-directory -j$$(nproc) all $(B)/unit $(B)/bpf-tests $(FUZZERS) $(BENCH) $(B)/lab/weather.bpf.o
-	$(MAKE) --no-print-directory layers check-unit check-bpf check-fuzz check-e2e
+	$(MAKE) --no-print-directory layers check-unit check-bpf check-fuzz check-e2e check-vm
 
 check-unit: $(B)/unit ## unit tests under ASan and UBSan
 	$(B)/unit --color=never
@@ -94,6 +94,11 @@ check-bpf: $(B)/bpf-tests ## BPF programs on real packets by BPF_PROG_TEST_RUN (
 	$(B)/bpf-tests --color=never
 check-e2e: programs $(BENCH) $(B)/lab/weather.bpf.o ## end to end in network namespaces (as root)
 	/usr/bin/python3 -m pytest -q -p no:cacheprovider tests/e2e tests/tools
+check-vm: programs $(B)/lab/weather.bpf.o ## boot Debian's kernels: 6.12 bonds, 6.1 is refused (as root)
+	/usr/bin/python3 -m pytest -q -p no:cacheprovider vmtest/test_fast.py
+vmtest: check-vm $(B)/bpf-tests $(BENCH) ## BPF, end to end and netem tests in Debian's 6.12 (as root, long)
+	vmtest/run 6.12 $(B)/bpf-tests --color=never
+	vmtest/run 6.12 /usr/bin/python3 -m pytest -v -p no:cacheprovider tests/e2e vmtest/scenarios
 .PHONY: check-fuzz
 check-fuzz: $(FUZZERS) ## replay the fuzz corpora
 	@for f in $(FUZZERS); do echo "replay $$f"; $$f -runs=0 tests/fuzz/corpus/$$(basename $$f) 2>&1 | tail -n 1; done
