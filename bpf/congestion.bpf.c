@@ -15,7 +15,7 @@
 #include <bpf/bpf_tracing.h>
 
 enum {
-	QUEUE_US = 10000, /* time that may wait in the path's queue */
+	QUEUE_US = 6000, /* time that may wait in the path's queue */
 	RTT_GAIN = 2, /* of the path's own time: it varies, and the rate is to be found out */
 	SEGMENTS_MIN = 4,
 	JOIN_SEGMENTS = 10, /* RFC 6928, and half of what was delivered: a bucket is soon empty */

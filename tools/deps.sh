@@ -16,6 +16,7 @@ python3 python3-pytest python3-scapy
 nginx-light iperf3 curl socat openssh-client openssh-server netcat-openbsd
 ethtool tcpdump iproute2 iptables procps util-linux
 haproxy redsocks dante-server mptcpize
+qemu-system-x86 kmod cpio
 "
 SERVICES="nginx haproxy redsocks danted ssh iperf3"
 # The two variables are for tests/tools/test_deps.py.

@@ -19,7 +19,7 @@ enum {
 	PROBE_IDLE_MS = 1000, /* while there are no sessions */
 	PROBE_SOON_MS = 1, /* the loop must run: an answer that waits looks slow */
 	HEARD_BYTES = 1000, /* more than a neighbour's question */
-	FULL_QUEUE_US = 4000, /* half of what bpf/congestion.bpf.c lets wait */
+	FULL_QUEUE_US = 2500, /* half of what bpf/congestion.bpf.c lets wait */
 };
 
 static const uint8_t families[LINK_FAMILIES] = {AF_INET, AF_INET6};
