@@ -409,16 +409,11 @@ static void keep_dialling(struct worker *worker, struct session *session)
 	session_timer(worker, session, worker->config->lifetimes.tcp_transitory_ms);
 }
 
-static void preamble_read_whole(struct worker *worker, struct session *session,
-				const struct preamble *preamble, size_t len)
+static void preamble_whole(struct worker *worker, struct session *session,
+			   const struct preamble *preamble)
 {
 	enum plait_reason why = PLAIT_PM_MALFORMED;
 
-	/* peeked before, so it is there */
-	if (recv(accepted(worker, session)->fd, worker->scratch, len, 0) != (ssize_t)len) {
-		refuse_preamble(worker, session, PLAIT_PREAMBLE_CUT);
-		return;
-	}
 	session->preamble_done = true;
 	if (session->dialled)
 		start_relay(worker, session);
@@ -431,26 +426,55 @@ static void preamble_read_whole(struct worker *worker, struct session *session,
 		refuse_preamble(worker, session, why);
 }
 
-/* Look at the start of the stream until it holds a whole preamble. */
+/* Take len octets, seen before, off the stream. */
+static bool take(struct worker *worker, struct session *session, size_t len)
+{
+	uint8_t *to = session->preamble + session->preamble_bytes;
+
+	if (recv(accepted(worker, session)->fd, to, len, 0) != (ssize_t)len)
+		return false;
+	session->preamble_bytes += (uint8_t)len;
+	return true;
+}
+
+/*
+ * A look ahead tells whether the preamble is whole; all of it that there is belongs
+ * to it until then, and is taken: before Linux 6.18 MSG_PEEK shows an MPTCP
+ * socket's first segment only. Returns its length; 0 if there may be more to read;
+ * -EAGAIN, -EBADMSG if it can be none, or what else is wrong with the socket.
+ */
+static int read_on(struct worker *worker, struct session *session, struct preamble *preamble)
+{
+	size_t had = session->preamble_bytes;
+	ssize_t n = recv(accepted(worker, session)->fd, session->preamble + had,
+			 PREAMBLE_READ_MAX - had, MSG_PEEK);
+	int len;
+
+	if (n < 0)
+		return -errno;
+	if (n == 0)
+		return -EPIPE;
+	len = preamble_read(session->preamble, had + (size_t)n, preamble);
+	if (len == -EAGAIN)
+		return take(worker, session, (size_t)n) ? 0 : -EPIPE;
+	if (len < 0)
+		return len;
+	return take(worker, session, (size_t)len - had) ? len : -EPIPE;
+}
+
+/* Read the start of the stream until it holds a whole preamble. */
 static void read_preamble(struct worker *worker, struct session *session)
 {
 	struct preamble preamble;
-	ssize_t n =
-		recv(accepted(worker, session)->fd, worker->scratch, PREAMBLE_READ_MAX, MSG_PEEK);
 	int len;
 
-	if (n < 0 && errno == EAGAIN)
-		return;
-	if (n <= 0) {
-		refuse_preamble(worker, session, PLAIT_PREAMBLE_CUT);
-		return;
-	}
-	len = preamble_read(worker->scratch, (size_t)n, &preamble);
+	while (!(len = read_on(worker, session, &preamble)))
+		;
 	if (len > 0)
-		preamble_read_whole(worker, session, &preamble, (size_t)len);
-	else if (len != -EAGAIN)
+		preamble_whole(worker, session, &preamble);
+	else if (len == -EBADMSG)
 		refuse_preamble(worker, session, PLAIT_PM_MALFORMED);
-	else if (accepted(worker, session)->hung_up)
+	else if (len != -EAGAIN || accepted(worker, session)->hung_up)
 		refuse_preamble(worker, session, PLAIT_PREAMBLE_CUT);
 }
 

@@ -86,6 +86,8 @@ struct session {
 	bool published; /* key is in the sessions map */
 	bool transparent; /* concentrator: inside keeps the host's own address */
 	bool preamble_done;
+	uint8_t preamble_bytes; /* read so far */
+	uint8_t preamble[PREAMBLE_READ_MAX]; /* of a stream that begins in pieces */
 	bool joins_pending;
 	uint8_t backup_links; /* CPE: a bit for each whose subflow was made a backup */
 	bool join_refused; /* too early: try again when something has moved */
