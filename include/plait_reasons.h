@@ -47,6 +47,7 @@
 	X(PM_OWN_ADDRESS, pm_own_address, "PM options with an address of this machine") \
 	X(PM_PROTOCOL, pm_protocol, "PM options with a protocol that is not accepted") \
 	X(PREAMBLE_TIMEOUT, preamble_timeout, "connections that did not finish their preamble in time") \
+	X(HEALTH_CHECKS, health_checks, "connections closed before their first octet: CPEs that ask whether we answer") \
 	X(PREAMBLE_CUT, preamble_cut, "connections that ended within their preamble") \
 	X(ACCEPT_UNKNOWN, accept_unknown, "accepted connections nobody was waiting for") \
 	/* what became of connections */ \

@@ -94,6 +94,7 @@ static int read_rule(struct walk *walk, const struct node *node, void *into, con
 
 static const char *const role_words[] = {"cpe", "concentrator", NULL};
 static const char *const mode_words[] = {"plain", "transparent", NULL};
+static const char *const unreachable_words[] = {"direct", "refuse", NULL};
 static const char *const congestion_words[] = {"plait", "system", NULL};
 static const char *const handshake_words[] = {"faithful", "eager", NULL};
 static const char *const use_words[] = {"always", "overflow", "backup", NULL};
@@ -236,6 +237,7 @@ static const struct key root_keys[] = {
 	{"lan", walk_mapping, &lan, 0, FOR_CPE | REQUIRED},
 	{"links", walk_list, &links, 0, FOR_CPE | REQUIRED},
 	{"concentrators", walk_list, &concentrators, 0, FOR_CPE | REQUIRED},
+	{"when_unreachable", walk_word, unreachable_words, AT(when_unreachable), FOR_CPE},
 	{"policy", walk_list, &policy, 0, FOR_CPE},
 	{"customer", walk_mapping, &customer, 0, FOR_CONCENTRATOR | REQUIRED},
 	{"internet", walk_mapping, &internet, 0, FOR_CONCENTRATOR | REQUIRED},

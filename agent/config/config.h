@@ -29,6 +29,8 @@ enum {
 enum config_role { ROLE_CPE, ROLE_CONCENTRATOR };
 enum config_mode { MODE_PLAIN, MODE_TRANSPARENT };
 enum config_use { USE_ALWAYS, USE_OVERFLOW, USE_BACKUP };
+/* What becomes of new connections while no concentrator answers. */
+enum config_unreachable { UNREACHABLE_DIRECT, UNREACHABLE_REFUSE };
 enum config_congestion { CONGESTION_PLAIT, CONGESTION_SYSTEM };
 enum config_handshake { HANDSHAKE_FAITHFUL, HANDSHAKE_EAGER };
 enum config_udp { UDP_STREAM, UDP_DATAGRAM, UDP_BOTH, UDP_OFF };
@@ -95,6 +97,7 @@ struct config {
 	struct config_link links[CONFIG_MAX_LINKS];
 	unsigned int concentrator_count;
 	struct config_concentrator concentrators[CONFIG_MAX_CONCENTRATORS];
+	enum config_unreachable when_unreachable;
 	unsigned int policy_count;
 	struct plait_policy_rule policy[PLAIT_MAX_POLICY_RULES];
 

@@ -475,7 +475,8 @@ static void read_preamble(struct worker *worker, struct session *session)
 	else if (len == -EBADMSG)
 		refuse_preamble(worker, session, PLAIT_PM_MALFORMED);
 	else if (len != -EAGAIN || accepted(worker, session)->hung_up)
-		refuse_preamble(worker, session, PLAIT_PREAMBLE_CUT);
+		refuse_preamble(worker, session,
+				session->preamble_bytes ? PLAIT_PREAMBLE_CUT : PLAIT_HEALTH_CHECKS);
 }
 
 static void start_preamble(struct worker *worker, struct session *session)

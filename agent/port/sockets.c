@@ -182,6 +182,20 @@ int mptcp_dial(const struct plait_addr *from, const struct plait_addr *to,
 	return fd;
 }
 
+int mptcp_connect(const struct plait_addr *from, const struct plait_addr *to)
+{
+	int err, fd = new_socket(to->family, IPPROTO_MPTCP);
+
+	if (fd < 0)
+		return fd;
+	err = set(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+	if (!err)
+		err = bind_to(fd, from);
+	if (!err)
+		err = start_connect(fd, to);
+	return err ? close_with(fd, err) : fd;
+}
+
 int socket_accept(int listener, struct plait_addr *peer, struct plait_addr *local)
 {
 	struct sockaddr_storage address;

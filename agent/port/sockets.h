@@ -45,6 +45,9 @@ int mptcp_listen(const struct plait_addr *addr, const struct leg_options *option
 int mptcp_dial(const struct plait_addr *from, const struct plait_addr *to,
 	       const struct leg_options *options, const uint8_t *payload, size_t len);
 
+/* Connect by MPTCP from a link's address, with nothing in the SYN. */
+int mptcp_connect(const struct plait_addr *from, const struct plait_addr *to);
+
 /* Take a waiting connection: its socket, or -EAGAIN or another negative errno. */
 int socket_accept(int listener, struct plait_addr *peer, struct plait_addr *local);
 

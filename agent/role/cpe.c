@@ -19,6 +19,7 @@
 #include "base/container.h"
 #include "base/log.h"
 #include "codec/syn_payload.h"
+#include "health.h"
 #include "instance.h"
 #include "plait_pm.h"
 #include "port/mptcp.h"
@@ -36,6 +37,9 @@ struct cpe {
 	struct instance instance;
 	struct role_ops ops;
 	struct links links;
+	struct health health;
+	bool draining; /* main thread's */
+	bool unreachable; /* no concentrator answers; written by the main thread, read by workers */
 };
 
 /* The engine's questions */
@@ -101,6 +105,8 @@ static int dial(void *role, struct session *session, const uint8_t *early, size_
 
 	if (len < 0)
 		return len;
+	if (__atomic_load_n(&cpe->unreachable, __ATOMIC_RELAXED))
+		return -EHOSTUNREACH;
 	if (link < 0 || !links_path(&cpe->links, (unsigned int)link, family, &path))
 		return -ENETUNREACH;
 	if (!path.remote.port)
@@ -160,16 +166,47 @@ static void network_changed(struct instance *instance, bool routes)
 	links_refresh(&container_of(instance, struct cpe, instance)->links, routes);
 }
 
-static int publish_policy(struct cpe *cpe)
+/* The rule as it is now: what would be bonded may have to go direct. */
+static struct plait_policy_rule rule_now(const struct plait_policy_rule *rule, bool direct)
 {
+	struct plait_policy_rule now = *rule;
+
+	if (direct && now.action == PLAIT_BOND)
+		now.action = PLAIT_DIRECT;
+	return now;
+}
+
+static int publish_policy(struct cpe *cpe, bool direct)
+{
+	static const struct plait_policy_rule end;
+	static const struct plait_policy_rule rest = {.in_use = 1,
+						      .action = PLAIT_DIRECT,
+						      .source_port_last = 65535,
+						      .destination_port_last = 65535};
 	const struct config *config = cpe->instance.config;
-	struct plait_policy_rule end = {};
 	int err = 0;
 
-	for (uint32_t i = 0; !err && i < PLAIT_MAX_POLICY_RULES; i++)
-		err = dataplane_put(cpe->instance.dataplane, "policy", &i,
-				    i < config->policy_count ? &config->policy[i] : &end);
+	/* from behind, so that nothing that is to go direct is bonded on the way */
+	for (uint32_t i = PLAIT_MAX_POLICY_RULES; !err && i-- > 0;) {
+		struct plait_policy_rule rule = end;
+
+		if (i < config->policy_count)
+			rule = rule_now(&config->policy[i], direct);
+		else if (i == config->policy_count && direct)
+			rule = rest;
+		err = dataplane_put(cpe->instance.dataplane, "policy", &i, &rule);
+	}
 	return err;
+}
+
+/* design P3 */
+static void health_changed(struct health *health)
+{
+	struct cpe *cpe = container_of(health, struct cpe, health);
+
+	__atomic_store_n(&cpe->unreachable, !health->answers, __ATOMIC_RELAXED);
+	if (cpe->instance.config->when_unreachable == UNREACHABLE_DIRECT)
+		publish_policy(cpe, cpe->draining || !health->answers);
 }
 
 static int publish_lan(struct cpe *cpe)
@@ -242,7 +279,7 @@ static int open_cpe(struct role *role, struct config *config, struct loop *loop)
 	if (!err)
 		err = instance_load(&cpe->instance, elf, elf_bytes);
 	if (!err)
-		err = publish_policy(cpe);
+		err = publish_policy(cpe, false);
 	if (!err)
 		err = publish_lan(cpe);
 	if (err)
@@ -252,6 +289,8 @@ static int open_cpe(struct role *role, struct config *config, struct loop *loop)
 		return err;
 	cpe->instance.on_change = network_changed;
 	err = instance_start(&cpe->instance, &cpe->ops, loop);
+	if (!err)
+		err = health_open(&cpe->health, &cpe->links, loop, health_changed);
 	return err ? err : attach(cpe);
 }
 
@@ -261,6 +300,7 @@ static void close_cpe(struct role *role)
 
 	if (!cpe)
 		return;
+	health_close(&cpe->health);
 	links_close(&cpe->links);
 	instance_close(&cpe->instance);
 	free(cpe);
@@ -271,13 +311,9 @@ static void close_cpe(struct role *role)
 static void drain(struct role *role)
 {
 	struct cpe *cpe = role->own;
-	struct plait_policy_rule direct = {.in_use = 1,
-					   .action = PLAIT_DIRECT,
-					   .source_port_last = 65535,
-					   .destination_port_last = 65535};
-	uint32_t first = 0;
 
-	dataplane_put(cpe->instance.dataplane, "policy", &first, &direct);
+	cpe->draining = true;
+	publish_policy(cpe, true);
 }
 
 static void report_state(const struct link_state *state, struct link_report *out)
