@@ -282,20 +282,29 @@ void dataplane_close(struct dataplane *dataplane)
 	free(dataplane);
 }
 
-int dataplane_attach(struct dataplane *dataplane, const char *program, unsigned int ifindex,
-		     enum dataplane_hook hook)
+int dataplane_attach_own(struct dataplane *dataplane, const char *program, unsigned int ifindex,
+			 enum dataplane_hook hook)
 {
 	struct bpf_program *found = bpf_object__find_program_by_name(dataplane->object, program);
 	int fd;
 
 	if (!found)
 		return -ENOENT;
-	if (dataplane->link_count == MAX_LINKS)
-		return -ENOSPC;
 	fd = bpf_link_create(bpf_program__fd(found), (int)ifindex,
 			     hook == HOOK_INGRESS ? ATTACH_TCX_INGRESS : ATTACH_TCX_EGRESS, NULL);
+	return fd < 0 ? -errno : fd;
+}
+
+int dataplane_attach(struct dataplane *dataplane, const char *program, unsigned int ifindex,
+		     enum dataplane_hook hook)
+{
+	int fd;
+
+	if (dataplane->link_count == MAX_LINKS)
+		return -ENOSPC;
+	fd = dataplane_attach_own(dataplane, program, ifindex, hook);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	dataplane->link_fd[dataplane->link_count++] = fd;
 	return 0;
 }

@@ -35,7 +35,12 @@ void dataplane_close(struct dataplane *dataplane);
 int dataplane_attach(struct dataplane *dataplane, const char *program, unsigned int ifindex,
 		     enum dataplane_hook hook);
 
-/* Detach every program; packets pass as if plait were not there. NULL is fine. */
+/* The same, for as long as the returned descriptor is open; the caller's. Negative errno. */
+int dataplane_attach_own(struct dataplane *dataplane, const char *program, unsigned int ifindex,
+			 enum dataplane_hook hook);
+
+/* Detach every program; packets pass as if plait were not there, where the
+ * caller has closed its own. NULL is fine. */
 void dataplane_detach(struct dataplane *dataplane);
 
 /* Put into a map of the object by its name. 0 or negative errno. */

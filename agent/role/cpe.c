@@ -229,8 +229,6 @@ static int attach(struct cpe *cpe)
 	struct instance *instance = &cpe->instance;
 	int err = 0;
 
-	for (unsigned int i = 0; !err && i < config->link_count; i++)
-		err = instance_attach_twin(instance, config->links[i].interface);
 	for (unsigned int i = 0; !err && i < config->lan.count; i++) {
 		err = instance_attach(instance, "lan_egress", config->lan.name[i], HOOK_EGRESS);
 		if (!err)

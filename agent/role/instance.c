@@ -300,15 +300,6 @@ int instance_attach(struct instance *instance, const char *program, const char *
 	return err;
 }
 
-int instance_attach_twin(struct instance *instance, const char *interface)
-{
-	struct interface found = {};
-
-	interface_read(&instance->rtnetlink, interface, &found);
-	return instance_attach(instance, found.ethernet ? "leg_egress_ether" : "leg_egress_raw",
-			       interface, HOOK_EGRESS);
-}
-
 static void addresses_changed(struct loop_watch *watch, uint32_t events)
 {
 	struct instance *instance = container_of(watch, struct instance, address_watch);

@@ -84,9 +84,6 @@ int instance_load(struct instance *instance, const void *elf, size_t elf_bytes);
 int instance_attach(struct instance *instance, const char *program, const char *interface,
 		    enum dataplane_hook hook);
 
-/* Attach leg_egress to an interface, whichever form fits it, so that SYNs go twice. */
-int instance_attach_twin(struct instance *instance, const char *interface);
-
 /* Last step: start the workers, and follow address changes from loop. */
 int instance_start(struct instance *instance, const struct role_ops *ops, struct loop *loop);
 

@@ -97,11 +97,14 @@ static int route_link(struct links *links, unsigned int link, unsigned int ifind
 		family == AF_INET ? &config->gateway4 : &config->gateway6;
 	struct netlink *rtnetlink = &links->instance->rtnetlink;
 	uint32_t table = link_table(links, link);
-	int err = copy_routes(links, link, ifindex, family);
+	/* first of all: without it the address would leave by another link */
+	int err = routes_add_source_rule(rtnetlink, local, table, RULE_PRIORITY_LINK);
 
+	if (!err)
+		err = copy_routes(links, link, ifindex, family);
 	if (!err && gateway->family)
 		err = routes_add_default(rtnetlink, family, table, ifindex, gateway);
-	return err ? err : routes_add_source_rule(rtnetlink, local, table, RULE_PRIORITY_LINK);
+	return err;
 }
 
 /* The tables of a link whose addresses have changed, or whose routes may have. */
@@ -137,9 +140,29 @@ static void log_paths(const struct link *link)
 			log_notice("link %s: %s to %s", link->config->name,
 				   addr_text(&link->paths[f].local).text,
 				   addr_text(&link->paths[f].remote).text);
-	if (!link->paths[0].local.family && !link->paths[1].local.family)
+	if (!link->ifindex)
+		log_warning("link %s: there is no interface %s now", link->config->name,
+			    link->config->interface);
+	else if (!link->paths[0].local.family && !link->paths[1].local.family)
 		log_warning("link %s has no address with a route to a concentrator",
 			    link->config->name);
+}
+
+/* An interface that goes takes its programs along; one that comes needs them. */
+static void attach_twin(struct links *links, struct link *link, bool ethernet)
+{
+	const char *program = ethernet ? "leg_egress_ether" : "leg_egress_raw";
+
+	if (link->twin_fd >= 0)
+		close(link->twin_fd);
+	link->twin_fd = -1;
+	if (!link->ifindex)
+		return;
+	link->twin_fd = dataplane_attach_own(links->instance->dataplane, program, link->ifindex,
+					     HOOK_EGRESS);
+	if (link->twin_fd < 0)
+		log_warning("attaching %s to %s: %s", program, link->config->interface,
+			    strerror(-link->twin_fd));
 }
 
 /* True if the link has carrier and is up. */
@@ -149,7 +172,10 @@ static bool find_interface(struct links *links, struct link *link)
 
 	if (interface_read(&links->instance->rtnetlink, link->config->interface, &found))
 		found.ifindex = 0;
-	link->ifindex = found.ifindex;
+	if (found.ifindex != link->ifindex) {
+		link->ifindex = found.ifindex;
+		attach_twin(links, link, found.ethernet);
+	}
 	return found.up && found.carrier;
 }
 
@@ -349,7 +375,7 @@ int links_open(struct links *links, struct instance *instance, struct loop *loop
 
 		link->links = links;
 		link->config = &config->links[i];
-		link->ping.fd = -1;
+		link->ping.fd = link->twin_fd = -1;
 		link->ping_watch.ready = answered;
 		link_state_init(&link->state, &limits);
 	}
@@ -358,6 +384,9 @@ int links_open(struct links *links, struct instance *instance, struct loop *loop
 	if (links->timer_fd < 0)
 		return -errno;
 	links_refresh(links, true);
+	for (unsigned int i = 0; i < links->count; i++)
+		if (!probed_path(&links->link[i])->local.family)
+			log_paths(&links->link[i]);
 	links->timer_watch.ready = due;
 	return loop_add(loop, links->timer_fd, EPOLLIN, &links->timer_watch);
 }
@@ -368,8 +397,11 @@ void links_close(struct links *links)
 
 	if (!links->instance)
 		return;
-	for (unsigned int i = 0; i < links->count; i++)
+	for (unsigned int i = 0; i < links->count; i++) {
 		ping_aim(&links->link[i].ping, &nobody, &nobody);
+		if (links->link[i].twin_fd >= 0)
+			close(links->link[i].twin_fd);
+	}
 	if (links->timer_fd >= 0)
 		close(links->timer_fd);
 	pthread_rwlock_destroy(&links->lock);

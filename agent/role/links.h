@@ -25,6 +25,7 @@ struct link {
 	struct links *links;
 	const struct config_link *config;
 	unsigned int ifindex; /* 0: no such interface now */
+	int twin_fd; /* attachment of the program that sends SYNs twice; -1: none */
 	struct path paths[LINK_FAMILIES]; /* IPv4, IPv6; under lock */
 	bool in_use; /* under lock */
 	struct link_state state; /* main thread's, like all that follows */

@@ -8,8 +8,9 @@ import time
 
 import pytest
 
-from conftest import running
+from conftest import PlaitLab, running, server_address
 from netns import Server, connect, echo, eventually, read_exactly
+from wire import Capture
 
 PORT = 7900
 CHUNK = 1 << 16
@@ -220,3 +221,96 @@ def test_P2_backup_takes_over(way):
         time.sleep(1)
         assert transfer.longest_stall(cut) < 0.3
         assert carried(lab, 2, 0.5) > 15
+
+
+def test_P2_weights_divide_new_connections():
+    links = [{"name": "dsl", "interface": "w1", "weight": 3},
+             {"name": "lte", "interface": "w2", "weight": 1}]
+    with running(cpe={"links": links}) as lab, Capture(lab, "cpe", "w1") as dsl, \
+            Capture(lab, "cpe", "w2") as lte, Server(lab, "server", lab.SERVER_V4, echo) as server:
+        for _ in range(200):
+            with connect(lab, "host", lab.SERVER_V4, server.port) as client:
+                ask(client)
+        begun = [len({packet.sport for packet in link.tcp(lab.PORT)
+                      if packet.outgoing and packet.is_syn and packet.payload})
+                 for link in (dsl, lte)]
+    assert sum(begun) >= 200
+    assert 0.65 < begun[0] / sum(begun) < 0.85
+
+
+@pytest.mark.parametrize("limit,weather,good", [
+    ({"max_loss_percent": 20}, {"loss_percent": 60}, {"loss_percent": 0}),
+    ({"max_rtt": "100ms"}, {"delay_ms": 150}, {"delay_ms": 0})], ids=["lossy", "slow"])
+def test_P2_link_beyond_its_limit_is_left_until_it_is_good(limit, weather, good):
+    links = [{"name": "dsl", "interface": "w1"}, {"name": "lte", "interface": "w2"} | limit]
+    with running(cpe={"links": links}, weather_everywhere=True) as lab, \
+            Server(lab, "server", lab.SERVER_V4, echo, PORT) as _, \
+            connect(lab, "host", lab.SERVER_V4, PORT) as client:
+        ask(client)
+        eventually(lambda: subflow_links(lab) == ["dsl", "lte"], what="both subflows")
+        lab.set_weather(2, "up", **weather)
+        eventually(lambda: link_state(lab, 2) in ("lossy", "slow"), 10, "the link to be left")
+        eventually(lambda: subflow_links(lab) == ["dsl"], what="one subflow")
+        ask(client)
+        lab.set_weather(2, "up", **good)
+        eventually(lambda: link_state(lab, 2) == "in use", 20, "its return")
+        eventually(lambda: subflow_links(lab) == ["dsl", "lte"], what="both subflows")
+
+
+def modem(lab, number, name, *addresses):
+    """A further access network that comes and goes, as a veth pair with an address at each end."""
+    lab.run("cpe", ["ip", "link", "add", name, "type", "veth", "peer", "name", f"{name}-c",
+                    "netns", lab.netns("conc")])
+    for node, end, last in (("cpe", name, 2), ("conc", f"{name}-c", 1)):
+        for prefix in addresses:
+            lab.run(node, ["ip", "addr", "add", prefix.format(number=number, last=last),
+                           "dev", end, *(["nodad"] if ":" in prefix else [])])
+        lab.run(node, ["ip", "link", "set", end, "up"])
+
+
+V4, V6 = "10.{number}.0.{last}/24", "fd10:{number}::{last}/64"
+
+
+def three_links(lab, **third):
+    """Starts plait with a third link that is not there, and lets its addresses in."""
+    config = lab.plait_config("conc")["customer"]
+    lab.plaitd("conc", {"customer": config | {"allow": ["10.0.0.0/8", "fd10::/16"]}})
+    links = lab.plait_config("cpe")["links"] + [{"name": "usb", "interface": "w9"} | third]
+    lab.plaitd("cpe", {"links": links})
+
+
+@pytest.mark.parametrize("addresses,family", [((V4, V6), "v4"), ((V4, V6), "v6"), ((V6,), "v6")],
+                         ids=["both families-v4", "both families-v6", "IPv6 only"])
+def test_P2_link_that_is_absent_at_start_comes_and_goes(addresses, family):
+    with PlaitLab() as lab:
+        three_links(lab, gateway=["10.9.0.1", "fd10:9::1"])
+        assert "no interface w9" in lab.log("cpe")
+        address = server_address(lab, family)
+        with Server(lab, "server", address, echo, PORT) as _, \
+                connect(lab, "host", address, PORT) as client:
+            ask(client)
+            eventually(lambda: subflow_links(lab) == ["dsl", "lte"], what="both subflows")
+            for _ in range(2):
+                modem(lab, 9, "w9", *addresses)
+                eventually(lambda: subflow_links(lab) == ["dsl", "lte", "usb"], 8, "the third")
+                ask(client)
+                lab.run("cpe", ["ip", "link", "del", "w9"])
+                eventually(lambda: subflow_links(lab) == ["dsl", "lte"], 8, "two again")
+                ask(client)
+
+
+def test_P2_two_links_in_one_subnet():
+    """Two modems that both call themselves 192.168.8.1: each has its own table."""
+    with PlaitLab() as lab:
+        three_links(lab)
+        modem(lab, 9, "w9", V4)
+        lab.run("cpe", ["ip", "addr", "del", "10.9.0.2/24", "dev", "w9"])
+        lab.run("cpe", ["ip", "addr", "add", "10.1.0.99/24", "dev", "w9"])
+        lab.run("conc", ["ip", "route", "add", "10.1.0.99/32", "dev", "w9-c"])
+        lab.run("conc", ["sysctl", "-qw", "net.ipv4.conf.w9-c.proxy_arp=1"])
+        with Server(lab, "server", lab.SERVER_V4, echo, PORT) as _, \
+                connect(lab, "host", lab.SERVER_V4, PORT) as client, Capture(lab, "cpe", "w9") as usb:
+            ask(client)
+            eventually(lambda: subflow_links(lab) == ["dsl", "lte", "usb"], 8, "all three")
+            assert {packet.source for packet in usb.tcp(lab.PORT) if packet.outgoing} == \
+                {"10.1.0.99"}

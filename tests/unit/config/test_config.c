@@ -89,6 +89,10 @@ Test(config, cpe_defaults)
 	cr_expect_str_eq(config.links[0].type, "");
 	cr_expect_eq(config.links[0].weight, 1);
 	cr_expect_eq(config.links[0].use, USE_ALWAYS);
+	cr_expect_eq(config.links[0].max_rtt_ms, 0);
+	cr_expect_eq(config.links[0].max_loss_percent, 0);
+	cr_expect_eq(config.congestion, CONGESTION_PLAIT);
+	cr_expect_eq(config.when_unreachable, UNREACHABLE_DIRECT);
 	cr_expect_eq(config.links[0].gateway4.family, 0);
 	cr_expect_eq(config.links[0].gateway6.family, 0);
 	cr_expect_eq(config.concentrator_count, 1);
@@ -219,7 +223,8 @@ Test(config, every_key_of_a_cpe)
 		"mode: transparent\n"
 		"lan: {interfaces: [lan0, lan1]}\n"
 		"links:\n"
-		"- {name: a, interface: w1, type: dsl, weight: 1000, use: overflow,\n"
+		"- {name: a, interface: w1, type: dsl, weight: 1000, use: overflow, max_rtt: 300ms,\n"
+		"   max_loss_percent: 20,\n"
 		"   gateway: 10.1.0.254}\n"
 		"- {name: b, interface: w2, use: backup, gateway: [10.2.0.254, \"fd10:2::fe\"]}\n"
 		"- {name: c, interface: w3, gateway: fe80::1}\n"
@@ -234,6 +239,8 @@ Test(config, every_key_of_a_cpe)
 		"- {match: {destination: \"2001:db8::/32\"}, action: bond}\n"
 		"- {match: {}, action: direct}\n"
 		"handshake: eager\n"
+		"congestion_control: system\n"
+		"when_unreachable: refuse\n"
 		"udp: datagram\n"
 		"preserve_source: {ipv4: true, ipv6: false}\n"
 		"fastclose_on_expiry: true\n"
@@ -254,6 +261,10 @@ Test(config, every_key_of_a_cpe)
 	cr_expect_str_eq(config.links[0].type, "dsl");
 	cr_expect_eq(config.links[0].weight, 1000);
 	cr_expect_eq(config.links[0].use, USE_OVERFLOW);
+	cr_expect_eq(config.links[0].max_rtt_ms, 300);
+	cr_expect_eq(config.links[0].max_loss_percent, 20);
+	cr_expect_eq(config.congestion, CONGESTION_SYSTEM);
+	cr_expect_eq(config.when_unreachable, UNREACHABLE_REFUSE);
 	expect_addr(&config.links[0].gateway4, AF_INET, "10.1.0.254");
 	cr_expect_eq(config.links[0].gateway6.family, 0);
 	cr_expect_eq(config.links[1].use, USE_BACKUP);
@@ -478,6 +489,14 @@ static struct bad bad_cpe[] = {
 	 "links[1].interface: \"w1\" is in links already"},
 	{"role: cpe\nlinks:\n- {name: a, interface: w1}\n- {name: b, interface: w2, weight: x}\n",
 	 4, 36, "links[1].weight: expected a number from 1 to 1000, not \"x\""},
+	{"role: cpe\nlinks: [{name: a, interface: w1, max_loss_percent: 101}]\n", 2, 52,
+	 "links[0].max_loss_percent: expected a number from 1 to 100, not \"101\""},
+	{"role: cpe\nwhen_unreachable: never\n", 2, 19,
+	 "when_unreachable: expected direct or refuse, not \"never\""},
+	{"role: concentrator\nwhen_unreachable: direct\n", 2, 1,
+	 "when_unreachable: only for role: cpe"},
+	{"role: cpe\ncongestion_control: vegas\n", 2, 21,
+	 "congestion_control: expected plait or system, not \"vegas\""},
 	{"role: cpe\nlinks: [{name: a, interface: w1, weight: 0}]\n", 2, 42,
 	 "links[0].weight: expected a number from 1 to 1000, not \"0\""},
 	{"role: cpe\nlinks: [{name: a, interface: w1, weight: 1001}]\n", 2, 42,
