@@ -289,9 +289,19 @@ void relay_run(struct worker *worker, struct session *session)
 		hasten_join(worker, session);
 }
 
+/* The handshake's end shows as EPOLLOUT; the host's first bytes prove it. */
+static void push_early(struct session *session, uint32_t epoll_events)
+{
+	session->leg_unheard = !(epoll_events & EPOLLIN);
+	if (epoll_events & EPOLLOUT)
+		mptcp_push(session->side[SIDE_LEG].fd);
+}
+
 void relay_ready(struct worker *worker, struct session *session, enum which_side which,
 		 uint32_t epoll_events)
 {
+	if (session->leg_unheard && which == SIDE_LEG)
+		push_early(session, epoll_events);
 	/* reading would tell of the error too, but after a FIN nobody reads */
 	if (epoll_events & EPOLLERR && session->half[which].ended)
 		end_by_reset(worker, session, which);
@@ -340,6 +350,7 @@ void relay_paths_changed(struct worker *worker, struct session *session)
 void relay_start(struct worker *worker, struct session *session)
 {
 	session->stage = STAGE_RELAYING;
+	session->leg_unheard = accepted_side(worker) == SIDE_LEG;
 	session->last_active_ns = worker->now_ns;
 	session->token = mptcp_token(session->side[SIDE_LEG].fd);
 	count(worker, PLAIT_ESTABLISHED);

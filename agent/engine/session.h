@@ -91,6 +91,7 @@ struct session {
 	bool joins_pending;
 	uint8_t backup_links; /* CPE: a bit for each whose subflow was made a backup */
 	bool join_refused; /* too early: try again when something has moved */
+	bool leg_unheard; /* accepted with its SYN: the third ACK may still be on its way */
 	bool ready; /* on the worker's ready list */
 };
 

@@ -82,6 +82,13 @@ int mptcp_subflows(int fd, struct mptcp_subflow *out, unsigned int max)
 	return (int)open;
 }
 
+void mptcp_push(int fd)
+{
+	int on = 1;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* it is on; setting it pushes */
+}
+
 void mptcp_fastclose(int fd)
 {
 	struct sockaddr unspecified = {.sa_family = AF_UNSPEC};

@@ -26,6 +26,12 @@ uint32_t mptcp_token(int fd);
  */
 int mptcp_subflows(int fd, struct mptcp_subflow *out, unsigned int max);
 
+/*
+ * Send what waits for nothing. What was written to a leg that was accepted with its SYN's
+ * data waits for a subflow until the handshake is over, and then on (docs/kernel.md).
+ */
+void mptcp_push(int fd);
+
 /* End the connection by MP_FASTCLOSE (RFC 8684 §3.5) and close fd. */
 void mptcp_fastclose(int fd);
 

@@ -3,6 +3,7 @@
 
 import contextlib
 import errno
+import os
 import select
 import socket
 import threading
@@ -13,6 +14,7 @@ import pytest
 from conftest import both_families, running, server_address
 from netns import (Server, connect, echo, eventually, family_of, read_all, read_exactly,
                    tcp_socket)
+from weather import Weather
 from wire import ACK, RST, SYN, Capture
 
 CLOSED_PORT = 9
@@ -149,6 +151,44 @@ def test_T5_faithful_server_that_speaks_first(bonded, family):
     with Server(bonded, "server", address, lambda c: c.sendall(b"220 hello\r\n")) as server, \
             connect(bonded, "host", address, server.port) as client:
         assert read_all(client) == b"220 hello\r\n"
+
+
+@pytest.fixture(scope="module")
+def far_away():
+    with running(link_weather=[Weather(delay_ms=15), Weather(delay_ms=15)]) as lab:
+        yield lab
+
+
+@both_families
+@pytest.mark.parametrize("closes", [False, True], ids=["waits", "closes"])
+def test_T5_server_that_speaks_before_the_handshake_is_over(far_away, family, closes):
+    """The concentrator has the greeting before the third ACK has come over the links."""
+    def greet(connection):
+        connection.sendall(b"220 hello")
+        if not closes:
+            connection.recv(1)
+        connection.close()
+
+    address = server_address(far_away, family)
+    with Server(far_away, "server", address, greet) as server:
+        for _ in range(5):
+            with connect(far_away, "host", address, server.port, timeout=1) as client:
+                assert read_exactly(client, 9) == b"220 hello"
+                if closes:
+                    assert client.recv(1) == b""
+        far_away.wait_ended(server.port)
+
+
+def test_T5_server_that_sends_much_at_once_over_a_long_path(far_away):
+    sent = os.urandom(4 << 20)
+
+    def talk(connection):
+        connection.sendall(sent)
+        connection.close()
+
+    with Server(far_away, "server", far_away.SERVER_V4, talk) as server, \
+            connect(far_away, "host", far_away.SERVER_V4, server.port) as client:
+        assert read_all(client) == sent
 
 
 @both_families

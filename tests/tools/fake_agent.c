@@ -85,7 +85,14 @@ static long sessions(void *owner, struct session_report **out)
 
 static size_t links(void *owner, struct link_report *out, size_t max)
 {
-	*out = (struct link_report){.use = "always", .up = true, .weight = 3, .mtu = 1500};
+	*out = (struct link_report){.use = "always",
+				    .up = true,
+				    .condition = "lossy",
+				    .rtt_us = 12345,
+				    .rtt_min_us = 1200,
+				    .loss_permille = 257,
+				    .weight = 3,
+				    .mtu = 1500};
 	strcpy(out->name, evil_name);
 	strcpy(out->interface, "w1");
 	out->addresses[0] = address(3, 0);

@@ -137,7 +137,8 @@ def test_sessions_document(agent):
 def test_links_document(agent):
     assert ask(agent.connect(), 'links') == {'links': [
         {'name': 'd\x1b]0;x\a\x7fsl', 'interface': 'w1', 'type': '', 'use': 'always', 'weight': 3,
-         'state': 'down', 'mtu': 1500, 'addresses': ['192.0.2.3', '192.0.2.5'],
+         'state': 'down', 'condition': 'lossy', 'rtt_us': 12345, 'rtt_min_us': 1200,
+         'loss_permille': 257, 'mtu': 1500, 'addresses': ['192.0.2.3', '192.0.2.5'],
          'sent_bytes': 123456789, 'received_bytes': 0, 'sent_packets': 0, 'received_packets': 0}]}
 
 
@@ -312,8 +313,8 @@ def test_sessions_text(agent, plaitctl):
 
 def test_links_text(agent, plaitctl):
     assert outcome(plaitctl('links')) == (0, '''\
-NAME                 INTERFACE  TYPE  USE     WEIGHT  STATE   MTU      SENT  RECEIVED  ADDRESSES
-d\\x1b]0;x\\x07\\x7fsl  w1         -     always       3  down   1500  123.5 MB       0 B  192.0.2.3 192.0.2.5
+NAME                 INTERFACE  TYPE  USE     WEIGHT  STATE  CONDITION  RTT ms  LOSS %   MTU      SENT  RECEIVED  ADDRESSES
+d\\x1b]0;x\\x07\\x7fsl  w1         -     always       3  down   lossy        12.3    25.7  1500  123.5 MB       0 B  192.0.2.3 192.0.2.5
 ''', '')
 
 
