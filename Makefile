@@ -34,7 +34,7 @@ SCRIPTS     := $(wildcard tests/lab/*.py tests/e2e/*.py bench/*/*.py tools/*.py)
 C_FILES     := $(wildcard agent/*.c agent/*/*.[ch] include/*.h bpf/*.c bpf/lib/*.h tests/*/*.[ch] tests/*/*/*.c bench/*.c)
 MAN         := $(patsubst man/%.scd,$(B)/man/%,$(wildcard man/*.scd))
 
-.PHONY: all programs check check-unit check-bpf check-e2e check-layers check-vm vmtest demo deps fuzz layers fmt lint bench-tcp man install uninstall clean help
+.PHONY: all programs check check-unit check-bpf check-e2e check-layers check-vm vmtest demo deps fuzz layers fmt lint bench-tcp bench-links man install uninstall clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -124,6 +124,8 @@ demo: ## two shaped links, one file: link 1 alone, then bonded (as root, under a
 
 bench-tcp: programs $(BENCH) $(LAB) ## measure against routed, splice, haproxy, redsocks (as root)
 	/usr/bin/python3 bench/tcp/run.py
+bench-links: programs $(BENCH) $(LAB) ## measure links of all weathers: sums, stalls, latency (as root)
+	/usr/bin/python3 bench/links/run.py
 
 layers: ## fail on an include that points up, sideways or round
 	/usr/bin/python3 tools/layers.py

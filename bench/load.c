@@ -6,12 +6,15 @@
  *   load cps   ADDRESS PORT [--concurrency C] [--seconds S]
  *   load ttfb  ADDRESS PORT [--count N]
  *   load idle  ADDRESS PORT [--count N]
+ *   load pace  ADDRESS PORT [--seconds S] [--every-ms M]
  *
  * One exchange is a request of 1 KB, answered by a reply of 1 KB; a connection may carry any
  * number of them, and the client closes it. Each client prints one line of JSON:
  *   cps   keeps C connections going, each for one exchange, for S seconds
  *   ttfb  one connection after another; time from connect() to the first byte of the reply
  *   idle  opens N connections, one exchange on each, then holds them until its input ends
+ *   pace  one connection, a request each M ms for S seconds whether or not the last is answered;
+ *         time from when a request was due to the end of its reply, or to the end of the wait
  * One thread and one epoll instance; a connection is a file descriptor and the number of
  * bytes it still waits for. cps gives up on a connection after 5 s and counts it as an error.
  */
@@ -21,6 +24,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -47,7 +51,7 @@ struct connection {
 };
 
 struct options {
-	int concurrency, seconds, count;
+	int concurrency, seconds, count, every_ms;
 };
 
 struct tally {
@@ -250,6 +254,13 @@ static int compare_us(const void *left, const void *right)
 	return (a > b) - (a < b);
 }
 
+static void print_times(uint64_t *taken_us, long count, long errors)
+{
+	qsort(taken_us, count, sizeof(*taken_us), compare_us);
+	printf("{\"median_us\": %lu, \"p99_us\": %lu, \"count\": %ld, \"errors\": %ld}\n",
+	       taken_us[count / 2], taken_us[count * 99 / 100], count, errors);
+}
+
 static bool time_first_byte(uint64_t *taken_us)
 {
 	int fd = stream_socket(0);
@@ -278,9 +289,45 @@ static void ttfb(const struct options *options)
 	}
 	if (!done)
 		errx(1, "no connection succeeded");
-	qsort(taken_us, done, sizeof(*taken_us), compare_us);
-	printf("{\"median_us\": %lu, \"p99_us\": %lu, \"count\": %ld, \"errors\": %ld}\n",
-	       taken_us[done / 2], taken_us[done * 99 / 100], done, errors);
+	print_times(taken_us, done, errors);
+	free(taken_us);
+}
+
+/* Waits for something to read until then; true if there is. */
+static bool readable_until(int fd, uint64_t deadline_us)
+{
+	struct pollfd wanted = {.fd = fd, .events = POLLIN};
+	uint64_t now = now_us(), wait_us = deadline_us > now ? deadline_us - now : 0;
+	struct timespec wait = {wait_us / 1000000, wait_us % 1000000 * 1000};
+
+	return ppoll(&wanted, 1, &wait, NULL) > 0;
+}
+
+static void pace(const struct options *options)
+{
+	long count = options->seconds * 1000l / options->every_ms, sent = 0, answered = 0;
+	uint64_t *taken_us = calloc(count, sizeof(*taken_us)), start, end, every;
+	int fd = stream_socket(0), complete = 0;
+
+	if (!taken_us || connect(fd, (struct sockaddr *)&address, address_len))
+		err(1, "connect");
+	connections[fd].missing = MESSAGE_BYTES;
+	start = now_us();
+	every = options->every_ms * 1000ull;
+	end = start + options->seconds * 1000000ull + STALL_US;
+	while (answered < count && complete >= 0 && now_us() < end) {
+		for (; sent < count && now_us() >= start + sent * every; sent++)
+			if (!send_message(fd))
+				err(1, "send");
+		if (!readable_until(fd, sent < count ? start + sent * every : end))
+			continue;
+		for (; (complete = read_message(fd)) > 0; answered++)
+			taken_us[answered] = now_us() - (start + answered * every);
+	}
+	for (long i = answered; i < count; i++)
+		taken_us[i] = end - (start + i * every);
+	print_times(taken_us, count, count - answered);
+	close(fd);
 	free(taken_us);
 }
 
@@ -311,8 +358,9 @@ static struct options parse_options(int argc, char **argv)
 	static const struct option known[] = {{"concurrency", required_argument, NULL, 'c'},
 					      {"seconds", required_argument, NULL, 's'},
 					      {"count", required_argument, NULL, 'n'},
+					      {"every-ms", required_argument, NULL, 'm'},
 					      {}};
-	struct options options = {.concurrency = 64, .seconds = 5, .count = 1000};
+	struct options options = {.concurrency = 64, .seconds = 5, .count = 1000, .every_ms = 20};
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
@@ -320,6 +368,7 @@ static struct options parse_options(int argc, char **argv)
 			errx(2, "bad option");
 		*(option == 'c'   ? &options.concurrency
 		  : option == 's' ? &options.seconds
+		  : option == 'm' ? &options.every_ms
 				  : &options.count) = atoi(optarg);
 	}
 	return options;
@@ -332,7 +381,7 @@ int main(int argc, char **argv)
 	const char *mode;
 
 	if (argc - optind != 3)
-		errx(2, "usage: load serve|cps|ttfb|idle ADDRESS PORT [options]");
+		errx(2, "usage: load serve|cps|ttfb|idle|pace ADDRESS PORT [options]");
 	if (setrlimit(RLIMIT_NOFILE, &files))
 		warn("file descriptors stay limited");
 	mode = argv[optind];
@@ -345,6 +394,8 @@ int main(int argc, char **argv)
 		ttfb(&options);
 	else if (!strcmp(mode, "idle"))
 		idle(&options);
+	else if (!strcmp(mode, "pace"))
+		pace(&options);
 	else
 		errx(2, "no such mode: %s", mode);
 	return 0;

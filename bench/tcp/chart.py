@@ -1,31 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-"""Draws tcp.svg: goodput as grouped bars on top, four small charts of costs below.
-
-Plain SVG without scripts or fonts of its own. The background is left out and the text follows
-the reader's colour scheme, in a grey between the two where the viewer knows of none.
-"""
-
-import html
+"""Draws tcp.svg: goodput as grouped bars on top, four small charts of costs below."""
 
 import report
+from drawing import document_of, grid, legend, round_up, short, text
 
 WIDTH = 960
 COLOURS = {"routed": "#8a8f98", "splice": "#c2a83e", "plait": "#2f81f7",
            "haproxy": "#e0703a", "redsocks": "#a05fc7"}
-STYLE = """\
-text { font: 13px system-ui, sans-serif; fill: #7d8590 }
-text.title { font-weight: 600 }
-text.value { font-size: 11px }
-line { stroke: #7d8590; stroke-opacity: 0.35 }
-@media (prefers-color-scheme: light) {
-  text { fill: #57606a }
-  text.title { fill: #24292f }
-}
-@media (prefers-color-scheme: dark) {
-  text { fill: #9aa4af }
-  text.title { fill: #e6edf3 }
-}"""
-
 GOODPUT = ("up_1", "down_1", "up_8", "down_8")
 COSTS = (  # row key, title, names left out
     ("connections", "Connections per second", ()),
@@ -35,38 +16,10 @@ COSTS = (  # row key, title, names left out
 )
 
 
-def text(x, y, content, kind="", anchor="middle"):
-    return (f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" class="{kind}">'
-            f"{html.escape(content)}</text>")
-
-
-def short(value):
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def round_up(value):
-    """The next round number, for the top of an axis."""
-    power = 1e-6
-    while True:
-        for step in (1, 1.5, 2, 3, 4, 5, 6, 8):
-            if step * power >= value:
-                return step * power
-        power *= 10
-
-
 def bar(x, width, base, height, share, colour, label):
     tall = height * share
     return [f'<rect x="{x:.1f}" y="{base - tall:.1f}" width="{width:.1f}" height="{tall:.1f}" '
             f'rx="2" fill="{colour}"/>', text(x + width / 2, base - tall - 4, label, "value")]
-
-
-def grid(left, right, base, height, top, ticks):
-    parts = []
-    for i in range(ticks + 1):
-        y = base - height * i / ticks
-        parts.append(f'<line x1="{left}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        parts.append(text(left - 6, y + 4, short(top * i / ticks), anchor="end"))
-    return parts
 
 
 def goodput(figures, names):
@@ -106,21 +59,10 @@ def cost(figures, names, place, key, title):
     return parts
 
 
-def legend(names):
-    parts, x = [], 60
-    for name in names:
-        parts.append(f'<rect x="{x}" y="16" width="14" height="14" rx="2" fill="{COLOURS[name]}"/>')
-        parts.append(text(x + 20, 28, name, anchor="start"))
-        x += 120
-    return parts
-
-
 def svg(document):
     figures = report.figures(document)
     names = list(document["results"])
-    parts = [*legend(names), *goodput(figures, names)]
+    parts = [*legend({name: COLOURS[name] for name in names}), *goodput(figures, names)]
     for place, (key, title, left_out) in enumerate(COSTS):
         parts += cost(figures, [name for name in names if name not in left_out], place, key, title)
-    return "\n".join([f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} 560" '
-                      'role="img" aria-label="TCP benchmark">', f"<style>{STYLE}</style>", *parts,
-                      "</svg>", ""])
+    return document_of(WIDTH, 560, "TCP benchmark", parts)

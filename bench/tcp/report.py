@@ -10,6 +10,8 @@ import dataclasses
 import statistics
 import typing
 
+from tables import cell, measured_on, median_and_spread, ratio, target_table
+
 BULK = ("up_1", "down_1", "up_8", "down_8")
 RIVALS = ("haproxy", "redsocks")
 HOW = """\
@@ -74,25 +76,10 @@ def rows():
     }
 
 
-def median_and_spread(measured):
-    if not measured:
-        return None
-    return {"median": statistics.median(measured), "min": min(measured), "max": max(measured)}
-
-
 def figures(document):
     """{contender: {row key: figure}}"""
     return {name: {key: median_and_spread(row.figure(result)) for key, row in rows().items()}
             for name, result in document["results"].items()}
-
-
-def cell(figure, digits):
-    if figure is None:
-        return "–"
-    text = f"{figure['median']:,.{digits}f}"
-    if figure["min"] == figure["max"]:
-        return text
-    return f"{text} ({figure['min']:,.{digits}f}–{figure['max']:,.{digits}f})"
 
 
 def leg(result):
@@ -128,10 +115,6 @@ def best(figure_of, names, key):
     return max((value for name in names if (value := median(figure_of, name, key))), default=None)
 
 
-def ratio(left, right):
-    return left / right if left is not None and right else None
-
-
 def targets(document):
     """(what, figure, bound, unit, at least?) for each target of the benchmark."""
     figure_of = figures(document)
@@ -157,21 +140,6 @@ def targets(document):
                ratio(plait(key), total), 0.9, "×", True)
 
 
-def verdict(figure, bound, at_least):
-    if figure is None:
-        return "not measured"
-    return "met" if (figure >= bound if at_least else figure <= bound) else "**missed**"
-
-
-def target_table(document):
-    lines = ["| target | wanted | plait | |", "| --- | ---: | ---: | --- |"]
-    for what, figure, bound, unit, at_least in targets(document):
-        shown = "–" if figure is None else f"{figure:.2f} {unit}"
-        lines.append(f"| {what} | {'≥' if at_least else '≤'} {bound} {unit} | {shown} | "
-                     f"{verdict(figure, bound, at_least)} |")
-    return lines
-
-
 def failures(document):
     reasons = {f"- {name}, {key}: {run['failed']}"
                for name, result in document["results"].items()
@@ -185,10 +153,7 @@ def markdown(document):
     return "\n".join([
         "# TCP: plait beside its alternatives",
         "",
-        f"Measured on {facts['date']}, Linux {facts['kernel']}, {facts['machine']}, "
-        f"{facts['cpus']} CPUs, everything on one machine in network namespaces, by",
-        "",
-        f"    {facts['command']}",
+        *measured_on(facts),
         "",
         f"Medians of {facts['rounds']} interleaved rounds of {facts['seconds']} s a measurement, "
         "least and greatest in brackets; memory and the shaped links once. Links are "
@@ -202,7 +167,7 @@ def markdown(document):
         "",
         "## Targets",
         "",
-        *target_table(document),
+        *target_table(targets(document)),
         *failures(document),
         "",
         "## How",

@@ -15,39 +15,28 @@ made of it.
 """
 
 import argparse
-import datetime
 import json
 import os
 import pathlib
-import platform
 import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests/lab"))
+sys.path[:0] = [str(ROOT / "tests/lab"), str(ROOT / "bench/lib")]
 
 # pylint: disable=wrong-import-position
-from lab import BUILD, Lab, LabError
+from lab import Lab, LabError
 
 import chart
 import contenders
 import measure
 import report
+from setting import build_tool, machine_facts
 
 BULK = {  # name: streams, download
     "up_1": (1, False), "down_1": (1, True), "up_8": (8, False), "down_8": (8, True)}
 SHAPED_MBIT = [100, 50]
 SHAPED_SECONDS = 8
-
-
-def build_tool(name):
-    """Path of a program of bench/, compiled as the Makefile does when that has not happened yet."""
-    source, program = ROOT / f"bench/{name}.c", BUILD / f"bench/{name}"
-    if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
-        program.parent.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["cc", "-O2", "-Wall", "-Wextra", "-D_GNU_SOURCE", "-pthread",
-                        "-o", str(program), str(source)], check=True)
-    return program
 
 
 class Recorder:
@@ -149,8 +138,7 @@ def main():
         sys.exit("run.py: needs root, for network namespaces")
     chosen = chosen_contenders(args.only)
     facts = {
-        "date": datetime.date.today().isoformat(), "kernel": platform.release().split("-")[0],
-        "machine": platform.machine(), "cpus": os.cpu_count(), "seconds": args.seconds,
+        **machine_facts(), "seconds": args.seconds,
         "rounds": args.rounds, "shaped_mbit": SHAPED_MBIT,
         "command": f"sudo /usr/bin/python3 bench/tcp/run.py --seconds {args.seconds} "
                    f"--rounds {args.rounds}" + (f" --only {args.only}" if args.only else ""),
