@@ -18,7 +18,9 @@ enum {
 	QUEUE_US = 6000, /* time that may wait in the path's queue */
 	RTT_GAIN = 2, /* of the path's own time: it varies, and the rate is to be found out */
 	SEGMENTS_MIN = 4,
-	JOIN_SEGMENTS = 10, /* RFC 6928, and half of what was delivered: a bucket is soon empty */
+	JOIN_SEGMENTS = 10, /* RFC 6928; of a further subflow, which may be a bucket soon empty: */
+	JOIN_DOUBLE_US = 100000, /* twice as many each time, and half of what was delivered */
+	JOIN_DOUBLINGS = 16,
 	RATE_WINDOW_US = 250000,
 	RTT_WINDOW_US = 10000000,
 	UNSENT_US = 1000,
@@ -81,7 +83,8 @@ struct path {
 	__u32 rate_now, rate_before; /* the highest of this window and of the last */
 	__u32 rtt_now, rtt_before; /* the lowest, in us; 0: none yet */
 	__u32 unsent; /* TCP_NOTSENT_LOWAT as set */
-	bool joined, asked; /* whether it is a further subflow, once asked for */
+	__u64 begun_us; /* 0: has yet to be asked whether it is a further subflow */
+	bool joined;
 };
 
 struct {
@@ -94,6 +97,11 @@ struct {
 static __always_inline __u32 max_of(__u32 a, __u32 b)
 {
 	return a > b ? a : b;
+}
+
+static __always_inline __u32 min_of(__u32 a, __u32 b)
+{
+	return a < b ? a : b;
 }
 
 static __always_inline __u64 now_us(void)
@@ -162,6 +170,16 @@ static __always_inline __u32 worth(const struct path *path, __u32 rate, __u32 rt
 	return max_of(time_us * rate / 1000000, SEGMENTS_MIN);
 }
 
+/* What a further subflow may have in flight until it has shown what it carries. */
+static __always_inline __u32 proven(const struct path *path, __u32 delivered, __u64 now)
+{
+	__u64 doublings = (now - path->begun_us) / JOIN_DOUBLE_US;
+
+	if (doublings > JOIN_DOUBLINGS)
+		doublings = JOIN_DOUBLINGS;
+	return min_of(JOIN_SEGMENTS + delivered / 2, JOIN_SEGMENTS << doublings);
+}
+
 static __always_inline void limit_unsent(struct sock *sk, struct path *path, __u32 rate)
 {
 	struct tcp_sock *tcp = (struct tcp_sock *)sk;
@@ -193,8 +211,8 @@ void BPF_PROG(plait_acked, struct sock *sk, const struct ack_sample *sample)
 	path = bpf_sk_storage_get(&paths, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!path || sample->rtt_us <= 0)
 		return;
-	if (!path->asked) {
-		path->asked = true;
+	if (!path->begun_us) {
+		path->begun_us = now;
 		path->joined = is_join(sk);
 	}
 	learn_rtt(path, sample->rtt_us, now);
@@ -202,8 +220,8 @@ void BPF_PROG(plait_acked, struct sock *sk, const struct ack_sample *sample)
 		return;
 	learn_rate(path, rate, tcp->srtt_us >> 3, now);
 	most = worth(path, rate, sample->rtt_us);
-	if (path->joined && most > JOIN_SEGMENTS + tcp->delivered / 2)
-		most = JOIN_SEGMENTS + tcp->delivered / 2;
+	if (path->joined)
+		most = min_of(most, proven(path, tcp->delivered, now));
 	if (tcp->snd_cwnd > most)
 		tcp->snd_cwnd = most;
 	limit_unsent(sk, path, max_of(path->rate_now, path->rate_before));

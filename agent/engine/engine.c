@@ -437,7 +437,8 @@ static void report_subflows(struct worker *worker, const struct session *session
 		to->received_bytes = subflows[i].received_bytes;
 		to->retransmits = subflows[i].retransmits;
 		if (worker->ops->tell_link)
-			worker->ops->tell_link(worker->ops->role, &to->local, &link, &to->backup);
+			worker->ops->tell_link(worker->ops->role, session, &to->local, &link,
+					       &to->backup);
 		snprintf(to->link, sizeof(to->link), "%s", link);
 	}
 }

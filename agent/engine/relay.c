@@ -27,6 +27,8 @@ enum {
 	 * for before it looks what is there (copy_splice_read). A direction therefore
 	 * copies until it fills a read of this size, and splices from then on.
 	 */
+	BULK_BYTES = 32 * 1024,
+	BULK_WINDOW_NS = 250 * 1000 * 1000,
 	COPY_BYTES = 16 * 1024,
 	JOIN_AGAIN_MS = 20, /* after the kernel had refused, and bytes have moved */
 	JOIN_AFTER_MS = 100, /* or as soon as COPY_BYTES were there at once */
@@ -69,6 +71,7 @@ static enum pumped fill_pipe(struct worker *worker, struct half *half, struct si
 
 	if (n <= 0)
 		return nothing_read(half, from, n);
+	half->moved += (uint32_t)n;
 	half->in_pipe = (uint32_t)n;
 	return PUMP_MORE;
 }
@@ -108,6 +111,7 @@ static enum pumped copy_small(struct worker *worker, struct half *half, struct s
 
 	if (n <= 0)
 		return nothing_read(half, from, n);
+	half->moved += (uint32_t)n;
 	half->bulk = n == COPY_BYTES;
 	if (n < COPY_BYTES && !from->hung_up)
 		from->readable = false; /* that was all there was */
@@ -138,6 +142,7 @@ static enum pumped copy_peeked(struct worker *worker, struct half *half, struct 
 		return PUMP_WRITE_FAILED;
 	if (sent > 0 && recv(from->fd, worker->scratch, (size_t)sent, 0) != sent)
 		return PUMP_READ_FAILED;
+	half->moved += (uint32_t)sent;
 	return to->writable ? PUMP_MORE : PUMP_WAITS;
 }
 
@@ -263,18 +268,56 @@ static bool run_half(struct worker *worker, struct session *session, enum which_
 	return true;
 }
 
+/* Much one way without a word from the other: at any rate. */
+static bool is_long_run(struct session *session)
+{
+	bool found = false;
+
+	for (unsigned int s = 0; s < 2; s++)
+		if (session->half[s].moved)
+			session->half[!s].run = 0;
+	for (unsigned int s = 0; s < 2; s++) {
+		session->half[s].run += session->half[s].moved;
+		found |= session->half[s].run >= BULK_BYTES;
+	}
+	return found;
+}
+
+/* Much in a short time: whichever way. */
+static bool is_fast(struct worker *worker, struct session *session)
+{
+	if (worker->now_ns - session->window_ns > BULK_WINDOW_NS) {
+		session->window_ns = worker->now_ns;
+		session->window_bytes = 0;
+	}
+	session->window_bytes += session->half[SIDE_PLAIN].moved + session->half[SIDE_LEG].moved;
+	return session->window_bytes >= 2 * BULK_BYTES;
+}
+
+/*
+ * Requests and their answers go over one link, for the scheduler would put every other
+ * one on a slower link that happens to be idle.
+ */
+static bool has_become_bulk(struct worker *worker, struct session *session)
+{
+	bool long_run = is_long_run(session), fast = is_fast(worker, session);
+	bool becomes = !session->bulk && (long_run || fast);
+
+	session->half[SIDE_PLAIN].moved = session->half[SIDE_LEG].moved = 0;
+	session->bulk |= becomes;
+	return becomes;
+}
+
 /* Bytes have moved: they may be many, or what the kernel had waited for to allow joins. */
 static void hasten_join(struct worker *worker, struct session *session)
 {
-	bool bulk = session->half[SIDE_PLAIN].bulk || session->half[SIDE_LEG].bulk;
-
-	if (session->join_refused) {
+	if (has_become_bulk(worker, session)) {
+		relay_paths_changed(worker, session);
+	} else if (session->join_refused) {
 		session->join_refused = false;
 		session->join_tries = 0;
 		session->joins_pending = true;
 		session_timer(worker, session, JOIN_AGAIN_MS);
-	} else if (session->joins_pending && !session->join_tries && bulk) {
-		session_timer(worker, session, 0);
 	}
 }
 

@@ -51,10 +51,10 @@ struct role_ops {
 
 	/*
 	 * CPE: tell which link a subflow lies on, by its local address: *name, and
-	 * whether it is a backup, stay as they are if none. NULL: nobody knows.
+	 * whether it is a backup now, stay as they are if none. NULL: nobody knows.
 	 */
-	void (*tell_link)(void *role, const struct plait_addr *local, const char **name,
-			  bool *backup);
+	void (*tell_link)(void *role, const struct session *session, const struct plait_addr *local,
+			  const char **name, bool *backup);
 };
 
 #endif

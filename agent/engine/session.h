@@ -51,6 +51,8 @@ struct side {
 struct half {
 	int pipe; /* index in the worker's pool, -1 while it holds nothing */
 	uint32_t in_pipe; /* bytes read and not yet written */
+	uint32_t moved; /* bytes read in this turn */
+	uint32_t run; /* and since the other direction has moved */
 	bool bulk; /* reads have been large: splice */
 	bool ended; /* FIN read */
 	bool shut; /* and passed on */
@@ -76,6 +78,8 @@ struct session {
 	struct held_syn *held; /* NULL once let go and accepted */
 	struct session *next; /* in the free list, the graveyard or the ready list */
 	uint64_t last_active_ns;
+	uint64_t window_ns; /* since when window_bytes are counted */
+	uint32_t window_bytes; /* both directions */
 	uint32_t token; /* of the leg; 0: none, or fell back */
 	__be16 leg_port; /* CPE: of an earlier attempt; 0: any */
 	uint16_t early_bytes; /* host's first bytes that went with the SYN */
@@ -89,6 +93,7 @@ struct session {
 	uint8_t preamble_bytes; /* read so far */
 	uint8_t preamble[PREAMBLE_READ_MAX]; /* of a stream that begins in pieces */
 	bool joins_pending;
+	bool bulk; /* much has moved one way: links share it; else one link answers quickest */
 	uint8_t backup_links; /* CPE: a bit for each whose subflow was made a backup */
 	bool join_refused; /* too early: try again when something has moved */
 	bool leg_unheard; /* accepted with its SYN: the third ACK may still be on its way */

@@ -129,7 +129,8 @@ static bool is_path(void *role, const struct plait_addr *local)
 	return links_is_path(&cpe->links, local);
 }
 
-static void tell_link(void *role, const struct plait_addr *local, const char **name, bool *backup)
+static void tell_link(void *role, const struct session *session, const struct plait_addr *local,
+		      const char **name, bool *backup)
 {
 	struct cpe *cpe = role;
 	int link = links_of_address(&cpe->links, local);
@@ -137,7 +138,7 @@ static void tell_link(void *role, const struct plait_addr *local, const char **n
 	if (link < 0)
 		return;
 	*name = cpe->links.link[link].config->name;
-	*backup = links_is_backup(&cpe->links, (unsigned int)link);
+	*backup = session->backup_links & 1u << link;
 }
 
 /* Setting up */

@@ -77,6 +77,11 @@ static void leave_what_is_not_in_use(struct links *links, struct worker *worker,
 			leave(links, worker, session, subflows, i);
 }
 
+static bool is_backup(struct links *links, const struct session *session, unsigned int link)
+{
+	return !session->bulk || links_is_backup(links, link);
+}
+
 static void note_backup(struct session *session, unsigned int link, bool backup)
 {
 	uint8_t bit = (uint8_t)(1u << link);
@@ -90,7 +95,7 @@ static void set_backup(struct links *links, struct worker *worker, struct sessio
 		       const struct subflows *subflows, int i)
 {
 	unsigned int link = (unsigned int)subflows->link[i];
-	bool backup = links_is_backup(links, link);
+	bool backup = is_backup(links, session, link);
 
 	if (subflows->subflow[i].first || backup == !!(session->backup_links & 1u << link))
 		return;
@@ -104,7 +109,7 @@ static void join_over(struct links *links, struct worker *worker, struct session
 {
 	const struct config_link *config = links->link[link].config;
 	struct plait_addr remote = path->remote;
-	bool backup = links_is_backup(links, link);
+	bool backup = is_backup(links, session, link);
 	int err;
 
 	if (!remote.port)

@@ -6,6 +6,9 @@
 #include "links.h"
 
 /*
+ * A connection has a subflow over every link in use, so that another is there at once
+ * when one fails; all but the first are backups until it is bulk.
+ *
  * Called by the session's worker: subflows over links that are not in use are ended,
  * so that what they had goes over the others, and missing ones are asked for.
  * Returns the time until the next call in ms, 0: everything is as it should be.

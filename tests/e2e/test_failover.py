@@ -77,10 +77,10 @@ def test_P2_throttled_in_mid_transfer(lab):
         both_in_use(transfer, lab)
         before = time.monotonic()
         lab.set_rate(2, 1)
-        time.sleep(2)
+        time.sleep(4)
         # 0.35 to 0.54 s seen: MPTCP hands out 32 KB at a time, 0.26 s of what is left
         assert transfer.longest_stall(before) < 0.8
-        assert transfer.mbit(1) > 0.9 * 0.94 * 40
+        assert transfer.mbit(3) > 0.9 * 0.94 * 40
 
 
 def test_P2_flapping_link_is_left_alone(lab):

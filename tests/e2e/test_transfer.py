@@ -69,6 +69,10 @@ def test_T1_each_subflow_leaves_from_its_own_link(bonded, family):
         at_conc = eventually(lambda: subflows("conc"), what="a second subflow")
         session, = bonded.sessions("cpe", server.port)
         assert session["inside"] == text_of(client.getsockname())
+        assert [subflow["backup"] for subflow in at_cpe] == [False, True], "nothing to share yet"
+        client.sendall(bytes(200_000))
+        read_exactly(client, 200_000)
+        eventually(lambda: not any(subflow["backup"] for subflow in subflows("cpe")), what="sharing")
 
     def ends(subflow, this, other):
         return tuple(subflow[end].rpartition(":")[0].strip("[]") for end in (this, other))
@@ -80,7 +84,6 @@ def test_T1_each_subflow_leaves_from_its_own_link(bonded, family):
     assert {(subflow["link"], ends(subflow, "local", "remote")[0]) for subflow in at_cpe} == \
         {("dsl", net.format(1, 2)), ("lte", net.format(2, 2))}
     assert all(subflow["remote"].endswith(":6824") for subflow in at_cpe)
-    assert not any(subflow["backup"] for subflow in at_cpe)
 
 
 def test_T1_plaitctl_tells_links_in_use_from_backups():
