@@ -18,6 +18,8 @@ enum {
 	QUEUE_US = 6000, /* time that may wait in the path's queue */
 	RTT_GAIN = 2, /* of the path's own time: it varies, and the rate is to be found out */
 	SEGMENTS_MIN = 4,
+	/* segments a second, for a while: nothing waits long there, and round trips are the CPU's */
+	FAST = 200000,
 	JOIN_SEGMENTS = 10, /* RFC 6928; of a further subflow, which may be a bucket soon empty: */
 	JOIN_DOUBLE_US = 100000, /* twice as many each time, and half of what was delivered */
 	JOIN_DOUBLINGS = 16,
@@ -104,6 +106,8 @@ static __always_inline __u32 min_of(__u32 a, __u32 b)
 	return a < b ? a : b;
 }
 
+#define NO_LIMIT 0xffffffffu
+
 static __always_inline __u64 now_us(void)
 {
 	return bpf_ktime_get_ns() / 1000;
@@ -164,6 +168,8 @@ static __always_inline __u32 worth(const struct path *path, __u32 rate, __u32 rt
 {
 	__u64 time_us = (__u64)RTT_GAIN * path_rtt(path) + QUEUE_US;
 
+	if (min_of(path->rate_now, path->rate_before) > FAST)
+		return NO_LIMIT;
 	/* the queue grows beyond what was meant: what the path carries now is all it is worth */
 	if (rtt_us < time_us + QUEUE_US)
 		rate = max_of(rate, max_of(path->rate_now, path->rate_before));

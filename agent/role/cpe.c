@@ -88,10 +88,17 @@ static int dial_path(const struct cpe *cpe, struct path *path, const uint8_t *pa
 	return mptcp_dial(&path->local, &path->remote, leg, payload, len);
 }
 
-/* Connections of one host to one server are spread too: their ports differ. */
+/*
+ * Connections of one host to one server are spread too: their ports differ, though by
+ * little. (The last step of MurmurHash3.)
+ */
 static uint32_t hash_of_ports(const struct session *session)
 {
-	return (session->key.inside.port ^ session->key.remote.port) * 2654435761u >> 8;
+	uint32_t hash = (uint32_t)session->key.inside.port << 16 | session->key.remote.port;
+
+	hash = (hash ^ hash >> 16) * 0x85ebca6b;
+	hash = (hash ^ hash >> 13) * 0xc2b2ae35;
+	return hash ^ hash >> 16;
 }
 
 static int dial(void *role, struct session *session, const uint8_t *early, size_t early_len)
