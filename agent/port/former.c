@@ -78,7 +78,7 @@ static void read_values(struct former *former)
 
 int former_open(struct former *former, const char *directory)
 {
-	uint64_t cookie;
+	uint64_t cookie = 0;
 	int err = netns_cookie(&cookie);
 
 	memset(former, 0, sizeof(*former));
