@@ -439,7 +439,7 @@ static bool take(struct worker *worker, struct session *session, size_t len)
 
 /*
  * A look ahead tells whether the preamble is whole; all of it that there is belongs
- * to it until then, and is taken: before Linux 6.18 MSG_PEEK shows an MPTCP
+ * to it until then, and is taken: on Linux 6.12 MSG_PEEK shows an MPTCP
  * socket's first segment only. Returns its length; 0 if there may be more to read;
  * -EAGAIN, -EBADMSG if it can be none, or what else is wrong with the socket.
  */

@@ -27,11 +27,11 @@ enum {
 	 * for before it looks what is there (copy_splice_read). A direction therefore
 	 * copies until it fills a read of this size, and splices from then on.
 	 */
-	BULK_BYTES = 32 * 1024,
-	BULK_WINDOW_NS = 250 * 1000 * 1000,
 	COPY_BYTES = 16 * 1024,
+	BULK_BYTES = 32 * 1024, /* one way; or twice as many in the window */
+	BULK_WINDOW_NS = 250 * 1000 * 1000,
 	JOIN_AGAIN_MS = 20, /* after the kernel had refused, and bytes have moved */
-	JOIN_AFTER_MS = 100, /* or as soon as COPY_BYTES were there at once */
+	JOIN_AFTER_MS = 100, /* or as soon as the connection is bulk */
 };
 
 enum pumped { PUMP_WAITS, PUMP_MORE, PUMP_READ_FAILED, PUMP_WRITE_FAILED };
@@ -300,12 +300,15 @@ static bool is_fast(struct worker *worker, struct session *session)
  */
 static bool has_become_bulk(struct worker *worker, struct session *session)
 {
-	bool long_run = is_long_run(session), fast = is_fast(worker, session);
-	bool becomes = !session->bulk && (long_run || fast);
+	bool long_run, fast;
 
+	if (session->bulk || !worker->ops->join)
+		return false;
+	long_run = is_long_run(session);
+	fast = is_fast(worker, session);
 	session->half[SIDE_PLAIN].moved = session->half[SIDE_LEG].moved = 0;
-	session->bulk |= becomes;
-	return becomes;
+	session->bulk = long_run || fast;
+	return session->bulk;
 }
 
 /* Bytes have moved: they may be many, or what the kernel had waited for to allow joins. */

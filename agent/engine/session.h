@@ -51,7 +51,7 @@ struct side {
 struct half {
 	int pipe; /* index in the worker's pool, -1 while it holds nothing */
 	uint32_t in_pipe; /* bytes read and not yet written */
-	uint32_t moved; /* bytes read in this turn */
+	uint32_t moved; /* bytes read in this turn, until the session is bulk */
 	uint32_t run; /* and since the other direction has moved */
 	bool bulk; /* reads have been large: splice */
 	bool ended; /* FIN read */
@@ -93,7 +93,7 @@ struct session {
 	uint8_t preamble_bytes; /* read so far */
 	uint8_t preamble[PREAMBLE_READ_MAX]; /* of a stream that begins in pieces */
 	bool joins_pending;
-	bool bulk; /* much has moved one way: links share it; else one link answers quickest */
+	bool bulk; /* CPE: much has moved: links share it; else one link answers quickest */
 	uint8_t backup_links; /* CPE: a bit for each whose subflow was made a backup */
 	bool join_refused; /* too early: try again when something has moved */
 	bool leg_unheard; /* accepted with its SYN: the third ACK may still be on its way */

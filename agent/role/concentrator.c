@@ -240,21 +240,6 @@ static int publish_addresses(struct concentrator *concentrator)
 	return err;
 }
 
-static int publish_interfaces(struct concentrator *concentrator)
-{
-	const struct config_interfaces *customer = &concentrator->instance.config->customer;
-	uint8_t one = 1;
-	int err = 0;
-
-	for (unsigned int i = 0; !err && i < customer->count; i++) {
-		uint32_t ifindex = if_nametoindex(customer->name[i]);
-
-		err = dataplane_put(concentrator->instance.dataplane, "customer_interfaces",
-				    &ifindex, &one);
-	}
-	return err;
-}
-
 static int publish_allowed(struct concentrator *concentrator)
 {
 	const struct config *config = concentrator->instance.config;
@@ -279,7 +264,8 @@ static int publish(struct concentrator *concentrator)
 	int err = publish_addresses(concentrator);
 
 	if (!err)
-		err = publish_interfaces(concentrator);
+		err = instance_publish_interfaces(&concentrator->instance, "customer_interfaces",
+						  &concentrator->instance.config->customer);
 	return err ? err : publish_allowed(concentrator);
 }
 

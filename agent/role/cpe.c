@@ -133,7 +133,7 @@ static bool is_path(void *role, const struct plait_addr *local)
 {
 	struct cpe *cpe = role;
 
-	return links_is_path(&cpe->links, local);
+	return links_of_path(&cpe->links, local) >= 0;
 }
 
 static void tell_link(void *role, const struct session *session, const struct plait_addr *local,
@@ -217,20 +217,6 @@ static void health_changed(struct health *health)
 		publish_policy(cpe, cpe->draining || !health->answers);
 }
 
-static int publish_lan(struct cpe *cpe)
-{
-	const struct config_interfaces *lan = &cpe->instance.config->lan;
-	uint8_t one = 1;
-	int err = 0;
-
-	for (unsigned int i = 0; !err && i < lan->count; i++) {
-		uint32_t ifindex = if_nametoindex(lan->name[i]);
-
-		err = dataplane_put(cpe->instance.dataplane, "lan_interfaces", &ifindex, &one);
-	}
-	return err;
-}
-
 static int attach(struct cpe *cpe)
 {
 	const struct config *config = cpe->instance.config;
@@ -287,7 +273,7 @@ static int open_cpe(struct role *role, struct config *config, struct loop *loop)
 	if (!err)
 		err = publish_policy(cpe, false);
 	if (!err)
-		err = publish_lan(cpe);
+		err = instance_publish_interfaces(&cpe->instance, "lan_interfaces", &config->lan);
 	if (err)
 		return err;
 	err = links_open(&cpe->links, &cpe->instance, loop);

@@ -289,6 +289,20 @@ int instance_load(struct instance *instance, const void *elf, size_t elf_bytes)
 	return failed(err, "loading BPF programs");
 }
 
+int instance_publish_interfaces(struct instance *instance, const char *map,
+				const struct config_interfaces *interfaces)
+{
+	uint8_t one = 1;
+	int err = 0;
+
+	for (unsigned int i = 0; !err && i < interfaces->count; i++) {
+		uint32_t ifindex = if_nametoindex(interfaces->name[i]);
+
+		err = dataplane_put(instance->dataplane, map, &ifindex, &one);
+	}
+	return err;
+}
+
 int instance_attach(struct instance *instance, const char *program, const char *interface,
 		    enum dataplane_hook hook)
 {

@@ -80,6 +80,10 @@ int instance_add_private_listeners(struct instance *instance,
 /* Second step: load the role's BPF object with instance->settings. Logged. */
 int instance_load(struct instance *instance, const void *elf, size_t elf_bytes);
 
+/* Put the interfaces' indices into a map of the object by its name. 0 or negative errno. */
+int instance_publish_interfaces(struct instance *instance, const char *map,
+				const struct config_interfaces *interfaces);
+
 /* Attach program to an interface by name. Logged. */
 int instance_attach(struct instance *instance, const char *program, const char *interface,
 		    enum dataplane_hook hook);

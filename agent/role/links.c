@@ -433,24 +433,34 @@ bool links_is_backup(struct links *links, unsigned int link)
 	       (links->link[link].config->use == USE_OVERFLOW && !overflows);
 }
 
-bool links_is_path(struct links *links, const struct plait_addr *local)
+/* Under lock. */
+static int find_address(const struct links *links, const struct plait_addr *local)
 {
-	int link = links_of_address(links, local);
-	struct path path;
+	for (unsigned int i = 0; i < links->count; i++)
+		for (unsigned int f = 0; f < LINK_FAMILIES; f++)
+			if (addr_same_ip(&links->link[i].paths[f].local, local))
+				return (int)i;
+	return -1;
+}
 
-	return link >= 0 && links_path(links, (unsigned int)link, local->family, &path) &&
-	       addr_same_ip(&path.local, local);
+int links_of_path(struct links *links, const struct plait_addr *local)
+{
+	int found;
+
+	pthread_rwlock_rdlock(&links->lock);
+	found = find_address(links, local);
+	if (found >= 0 && !links->link[found].in_use)
+		found = -1;
+	pthread_rwlock_unlock(&links->lock);
+	return found;
 }
 
 int links_of_address(struct links *links, const struct plait_addr *local)
 {
-	int found = -1;
+	int found;
 
 	pthread_rwlock_rdlock(&links->lock);
-	for (unsigned int i = 0; i < links->count && found < 0; i++)
-		for (unsigned int f = 0; f < LINK_FAMILIES; f++)
-			if (addr_same_ip(&links->link[i].paths[f].local, local))
-				found = (int)i;
+	found = find_address(links, local);
 	pthread_rwlock_unlock(&links->lock);
 	return found;
 }

@@ -65,8 +65,8 @@ bool links_path(struct links *links, unsigned int link, uint8_t family, struct p
 /* Whether a link takes part only when the others fail, as things are. Any thread. */
 bool links_is_backup(struct links *links, unsigned int link);
 
-/* Whether a local address is that of a link in use. Any thread. */
-bool links_is_path(struct links *links, const struct plait_addr *local);
+/* The link in use that a local address lies on, or -1. Any thread. */
+int links_of_path(struct links *links, const struct plait_addr *local);
 
 /* The link a local address lies on, in use or not, or -1. Any thread. */
 int links_of_address(struct links *links, const struct plait_addr *local);

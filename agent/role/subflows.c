@@ -18,12 +18,8 @@ struct subflows {
 
 static void place(struct links *links, struct subflows *subflows)
 {
-	for (int i = 0; i < subflows->count; i++) {
-		const struct plait_addr *local = &subflows->subflow[i].local;
-
-		subflows->link[i] =
-			links_is_path(links, local) ? links_of_address(links, local) : -1;
-	}
+	for (int i = 0; i < subflows->count; i++)
+		subflows->link[i] = links_of_path(links, &subflows->subflow[i].local);
 }
 
 static bool has_link(const struct subflows *subflows, int link)

@@ -67,7 +67,7 @@ bool link_state_path(struct link_state *link, bool there, uint64_t now_ns)
 	if (link->there == there)
 		return false;
 	link->there = there;
-	link->missed = link->answered = 0;
+	link->missed = 0;
 	if (!there)
 		return fail(link, LINK_NO_PATH, now_ns);
 	return good(link, now_ns);
@@ -119,7 +119,6 @@ bool link_state_answer(struct link_state *link, uint32_t rtt_us, uint64_t now_ns
 {
 	link->probed = true;
 	link->missed = 0;
-	link->answered++;
 	learn_loss(link, 0);
 	learn_rtt(link, rtt_us);
 	return settle(link, now_ns);
@@ -127,7 +126,6 @@ bool link_state_answer(struct link_state *link, uint32_t rtt_us, uint64_t now_ns
 
 bool link_state_miss(struct link_state *link, bool heard, uint64_t now_ns)
 {
-	link->answered = 0;
 	if (link->probed)
 		learn_loss(link, 1000);
 	link->missed = heard ? 0 : link->missed + 1;

@@ -30,7 +30,7 @@ struct link_state {
 	enum link_why why;
 	bool there; /* has a path */
 	bool probed; /* has ever answered: only then does silence mean anything */
-	unsigned int missed, answered; /* probes in a row */
+	unsigned int missed; /* probes in a row */
 	uint32_t rtt_us, rtt_min_us, rtt_last_us; /* smoothed, least, last; 0: unknown */
 	uint32_t loss_permille; /* smoothed */
 	uint64_t failed_ns; /* last time it was left; 0: never */
