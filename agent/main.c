@@ -186,6 +186,15 @@ static size_t view_links(void *owner, struct link_report *out, size_t max)
 	return daemon->role.links(&daemon->role, out, max);
 }
 
+static size_t view_concentrators(void *owner, struct concentrator_report *out, size_t max)
+{
+	struct daemon *daemon = owner;
+
+	if (!daemon->role.concentrators)
+		return 0;
+	return daemon->role.concentrators(&daemon->role, out, max);
+}
+
 static void view_counters(void *owner, uint64_t out[PLAIT_REASON_COUNT])
 {
 	struct daemon *daemon = owner;
@@ -267,6 +276,7 @@ static int run_role(struct daemon *daemon)
 					   .status = view_status,
 					   .sessions = view_sessions,
 					   .links = view_links,
+					   .concentrators = view_concentrators,
 					   .counters = view_counters};
 	struct socket_path path;
 	int err;

@@ -3,40 +3,18 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdlib.h>
 
+#include "addresses.h"
 #include "field.h"
 #include "table.h"
 #include "text.h"
 
 static const struct table_column columns[] = {
-	{"NAME", false},      {"INTERFACE", false}, {"TYPE", false},      {"USE", false},
-	{"WEIGHT", true},     {"STATE", false},     {"CONDITION", false}, {"RTT ms", true},
-	{"LOSS %", true},     {"MTU", true},        {"SENT", true},       {"RECEIVED", true},
-	{"ADDRESSES", false},
+	{"NAME", false},  {"INTERFACE", false}, {"TYPE", false},      {"USE", false},
+	{"WEIGHT", true}, {"STATE", false},     {"CONDITION", false}, {"RTT ms", true},
+	{"LOSS %", true}, {"SESSIONS", true},   {"UP", true},         {"DOWN", true},
+	{"MTU", true},    {"SENT", true},       {"RECEIVED", true},   {"ADDRESSES", false},
 };
-
-static void put_addresses(struct table *table, const json_t *addresses)
-{
-	char *text = NULL;
-	size_t bytes = 0;
-	FILE *stream = open_memstream(&text, &bytes);
-
-	if (!stream) {
-		table->failed = true;
-		return;
-	}
-	for (size_t i = 0; i < json_array_size(addresses); i++) {
-		const char *address = json_string_value(json_array_get(addresses, i));
-
-		fprintf(stream, "%s%s", i ? " " : "", address ? address : "-");
-	}
-	if (fclose(stream))
-		table->failed = true;
-	else
-		table_cell(table, "%s", text);
-	free(text);
-}
 
 /* What probes have found; nothing on a concentrator, which sends none. */
 static void put_quality(struct table *table, const json_t *link)
@@ -53,6 +31,14 @@ static void put_quality(struct table *table, const json_t *link)
 	table_cell(table, "%" PRIu64 ".%" PRIu64, lost / 10, lost % 10);
 }
 
+/* Rates as line rates are told: in bits. */
+static void put_load(struct table *table, const json_t *link)
+{
+	table_cell(table, "%" PRIu64, field_number(link, "sessions"));
+	table_cell(table, "%s", human_rate(field_number(link, "sent_bytes_per_s")).text);
+	table_cell(table, "%s", human_rate(field_number(link, "received_bytes_per_s")).text);
+}
+
 static void put_link(struct table *table, const json_t *link)
 {
 	table_cell(table, "%s", field_text(link, "name"));
@@ -62,10 +48,11 @@ static void put_link(struct table *table, const json_t *link)
 	table_cell(table, "%" PRIu64, field_number(link, "weight"));
 	table_cell(table, "%s", field_text(link, "state"));
 	put_quality(table, link);
+	put_load(table, link);
 	table_cell(table, "%" PRIu64, field_number(link, "mtu"));
 	table_cell(table, "%s", human_bytes(field_number(link, "sent_bytes")).text);
 	table_cell(table, "%s", human_bytes(field_number(link, "received_bytes")).text);
-	put_addresses(table, json_object_get(link, "addresses"));
+	table_addresses(table, json_object_get(link, "addresses"));
 }
 
 int show_links(const json_t *reply, const struct show_options *options, FILE *stream)

@@ -24,6 +24,7 @@ static const struct command commands[] = {
 	{"status", "what runs, since when, how full it is", show_status},
 	{"sessions", "bonded connections and their subflows", show_sessions},
 	{"links", "access networks and interfaces", show_links},
+	{"concentrators", "where a CPE's connections go, and who answers", show_concentrators},
 	{"counters", "what became of packets and connections; --all: also the zeros",
 	 show_counters},
 };
@@ -41,7 +42,7 @@ static int show_usage(const json_t *reply, const struct show_options *options, F
 {
 	fputs("usage: plaitctl [-n NAME] [--json] NOUN\n\nnouns:\n", stream);
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
-		fprintf(stream, "  %-10s %s\n", commands[i].noun, commands[i].help);
+		fprintf(stream, "  %-13s %s\n", commands[i].noun, commands[i].help);
 	fputs("\noptions:\n"
 	      "  -n, --name NAME  instance to ask; default: the only one that runs\n"
 	      "      --json       the answer as JSON\n"

@@ -9,8 +9,9 @@
 #include "text.h"
 
 static const struct table_column session_columns[] = {
-	{"PROTO", false}, {"INSIDE", false}, {"REMOTE", false}, {"STATE", false}, {"AGE", true},
-	{"IDLE", true},   {"UP", true},      {"DOWN", true},    {"LEG", false},
+	{"PROTO", false}, {"INSIDE", false},       {"REMOTE", false}, {"STATE", false},
+	{"AGE", true},    {"IDLE", true},          {"UP", true},      {"DOWN", true},
+	{"LEG", false},   {"CONCENTRATOR", false},
 };
 
 /* Lines of their own below their session. */
@@ -39,6 +40,7 @@ static void put_session(struct table *table, const json_t *session)
 	table_cell(table, "%s", human_bytes(field_number(up, "bytes")).text);
 	table_cell(table, "%s", human_bytes(field_number(down, "bytes")).text);
 	table_cell(table, "%s", mptcp ? "mptcp" : "tcp");
+	table_cell(table, "%s", field_text(session, "concentrator"));
 }
 
 static void put_subflow(struct table *table, const json_t *subflow)

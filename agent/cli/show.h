@@ -20,6 +20,7 @@ typedef int show_fn(const json_t *reply, const struct show_options *options, FIL
 show_fn show_status;
 show_fn show_sessions;
 show_fn show_links;
+show_fn show_concentrators;
 show_fn show_counters;
 
 #endif

@@ -6,15 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct human_text human_bytes(uint64_t bytes)
+/* In powers of 1000, "none" where there are fewer. */
+static struct human_text human(uint64_t amount, const char *none, const char *const units[])
 {
-	static const char *const units[] = {"kB", "MB", "GB", "TB", "PB", "EB"};
 	struct human_text out;
-	double value = (double)bytes / 1000;
+	double value = (double)amount / 1000;
 	size_t unit = 0;
 
-	if (bytes < 1000) {
-		snprintf(out.text, sizeof(out.text), "%u B", (unsigned int)bytes);
+	if (amount < 1000) {
+		snprintf(out.text, sizeof(out.text), "%u %s", (unsigned int)amount, none);
 		return out;
 	}
 	/* from 999.95 on, one decimal would round to 1000.0 */
@@ -24,6 +24,21 @@ struct human_text human_bytes(uint64_t bytes)
 	}
 	snprintf(out.text, sizeof(out.text), "%.1f %s", value, units[unit]);
 	return out;
+}
+
+struct human_text human_bytes(uint64_t bytes)
+{
+	static const char *const units[] = {"kB", "MB", "GB", "TB", "PB", "EB"};
+
+	return human(bytes, "B", units);
+}
+
+struct human_text human_rate(uint64_t bytes_per_s)
+{
+	static const char *const units[] = {"kbit/s", "Mbit/s", "Gbit/s",
+					    "Tbit/s", "Pbit/s", "Ebit/s"};
+
+	return human(bytes_per_s < UINT64_MAX / 8 ? bytes_per_s * 8 : UINT64_MAX, "bit/s", units);
 }
 
 struct human_text human_seconds(double seconds)

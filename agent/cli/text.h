@@ -12,6 +12,9 @@ struct human_text {
 /* Powers of 1000: "999 B", "1.5 kB", "2.0 MB". */
 struct human_text human_bytes(uint64_t bytes);
 
+/* Of a rate in octets a second: "999 bit/s", "1.5 kbit/s". */
+struct human_text human_rate(uint64_t bytes_per_s);
+
 /* "0.3 s", "4 min 05 s", "2 h 04 min", "3 d 04 h". */
 struct human_text human_seconds(double seconds);
 

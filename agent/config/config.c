@@ -11,7 +11,7 @@
 #include "readers.h"
 #include "walk.h"
 
-enum { MAX_FILE_BYTES = 1 << 20 };
+enum { MAX_FILE_BYTES = 1 << 20, DEFAULT_CHECK_MS = 800 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define MAPPING(keys_, ...)                                               \
@@ -77,7 +77,11 @@ static int read_link(struct walk *walk, const struct node *node, void *into, con
 static int read_concentrator(struct walk *walk, const struct node *node, void *into,
 			     const void *mapping)
 {
-	((struct config_concentrator *)into)->port = CONFIG_DEFAULT_PORT;
+	struct config_concentrator *concentrator = into;
+
+	concentrator->port = CONFIG_DEFAULT_PORT;
+	concentrator->weight = 1;
+	concentrator->check_ms = DEFAULT_CHECK_MS;
 	return walk_mapping(walk, node, into, mapping);
 }
 
@@ -95,6 +99,7 @@ static int read_rule(struct walk *walk, const struct node *node, void *into, con
 static const char *const role_words[] = {"cpe", "concentrator", NULL};
 static const char *const mode_words[] = {"plain", "transparent", NULL};
 static const char *const unreachable_words[] = {"direct", "refuse", NULL};
+static const char *const selection_words[] = {"ordered", "hash", "weighted", NULL};
 static const char *const congestion_words[] = {"plait", "system", NULL};
 static const char *const handshake_words[] = {"faithful", "eager", NULL};
 static const char *const use_words[] = {"always", "overflow", "backup", NULL};
@@ -109,6 +114,7 @@ static const struct range percent = {1, 100};
 static const struct range sessions = {1, 1 << 22};
 static const struct range held_syns = {1, 1 << 16};
 static const uint32_t duration_ms = 1;
+static const uint32_t check_ms = 100;
 static const uint32_t udp_lifetime_ms = 120 * 1000; /* RFC 4787 REQ-5 */
 
 static const struct list links, concentrators, subscribers;
@@ -146,6 +152,8 @@ static const struct key concentrator_keys[] = {
 	{"name", config_read_unique_name, &concentrators, IN_CONCENTRATOR(name) | REQUIRED},
 	{"addresses", walk_list, &concentrator_addresses, .flags = FOR_CPE | REQUIRED},
 	{"port", config_read_port, NULL, IN_CONCENTRATOR(port)},
+	{"weight", walk_number, &weight, IN_CONCENTRATOR(weight)},
+	{"check_interval", walk_duration, &check_ms, IN_CONCENTRATOR(check_ms)},
 };
 static const struct mapping concentrator = MAPPING(concentrator_keys);
 static const struct list concentrators =
@@ -237,6 +245,7 @@ static const struct key root_keys[] = {
 	{"lan", walk_mapping, &lan, 0, FOR_CPE | REQUIRED},
 	{"links", walk_list, &links, 0, FOR_CPE | REQUIRED},
 	{"concentrators", walk_list, &concentrators, 0, FOR_CPE | REQUIRED},
+	{"concentrator_selection", walk_word, selection_words, AT(selection), FOR_CPE},
 	{"when_unreachable", walk_word, unreachable_words, AT(when_unreachable), FOR_CPE},
 	{"policy", walk_list, &policy, 0, FOR_CPE},
 	{"customer", walk_mapping, &customer, 0, FOR_CONCENTRATOR | REQUIRED},

@@ -31,6 +31,12 @@ enum config_mode { MODE_PLAIN, MODE_TRANSPARENT };
 enum config_use { USE_ALWAYS, USE_OVERFLOW, USE_BACKUP };
 /* What becomes of new connections while no concentrator answers. */
 enum config_unreachable { UNREACHABLE_DIRECT, UNREACHABLE_REFUSE };
+/* Which concentrator a new connection goes to, of those that answer. */
+enum config_selection {
+	SELECTION_ORDERED, /* the first */
+	SELECTION_HASH, /* by the host's address */
+	SELECTION_WEIGHTED, /* connection by connection */
+};
 enum config_congestion { CONGESTION_PLAIT, CONGESTION_SYSTEM };
 enum config_handshake { HANDSHAKE_FAITHFUL, HANDSHAKE_EAGER };
 enum config_udp { UDP_STREAM, UDP_DATAGRAM, UDP_BOTH, UDP_OFF };
@@ -56,6 +62,8 @@ struct config_concentrator {
 	unsigned int address_count;
 	struct plait_addr addresses[CONFIG_MAX_ADDRESSES]; /* port is 0 */
 	uint16_t port; /* host byte order; 0: preserve */
+	unsigned int weight; /* 1 to 1000, default 1 */
+	uint32_t check_ms; /* between health checks, default 800 ms */
 };
 
 struct config_pool {
@@ -97,6 +105,7 @@ struct config {
 	struct config_link links[CONFIG_MAX_LINKS];
 	unsigned int concentrator_count;
 	struct config_concentrator concentrators[CONFIG_MAX_CONCENTRATORS];
+	enum config_selection selection;
 	enum config_unreachable when_unreachable;
 	unsigned int policy_count;
 	struct plait_policy_rule policy[PLAIT_MAX_POLICY_RULES];

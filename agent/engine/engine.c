@@ -453,8 +453,12 @@ static void report_session(struct worker *worker, const struct session *session,
 	out->worker = worker->index;
 	if (session->published)
 		dataplane_session_read(worker->dataplane, &session->key, &out->counters);
-	if (session->side[SIDE_LEG].fd >= 0)
-		report_subflows(worker, session, out);
+	if (session->side[SIDE_LEG].fd < 0)
+		return;
+	report_subflows(worker, session, out);
+	if (worker->ops->concentrator_name)
+		snprintf(out->concentrator, sizeof(out->concentrator), "%s",
+			 worker->ops->concentrator_name(worker->ops->role, session));
 }
 
 static void collect(struct worker *worker, void *argument)

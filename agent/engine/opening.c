@@ -598,7 +598,7 @@ void opening_paths_changed(struct worker *worker, struct session *session)
 
 	if (!accepts_hosts(worker) || session->dialled ||
 	    socket_local(dialled(worker, session)->fd, &local) ||
-	    worker->ops->is_path(worker->ops->role, &local))
+	    worker->ops->is_path(worker->ops->role, session, &local))
 		return;
 	dial_again(worker, session);
 }

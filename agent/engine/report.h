@@ -27,6 +27,7 @@ struct session_report {
 	struct plait_session_value counters;
 	bool opening; /* not yet relayed */
 	bool mptcp; /* false: the leg fell back to plain TCP */
+	char concentrator[32]; /* name; empty on the concentrator */
 	uint32_t token; /* MPTCP connection, 0 if none */
 	unsigned int worker;
 	unsigned int subflow_count;
@@ -46,6 +47,17 @@ struct link_report {
 	struct plait_addr addresses[8];
 	uint64_t sent_bytes, received_bytes; /* of the interface, since it exists */
 	uint64_t sent_packets, received_packets;
+	uint64_t sent_rate, received_rate; /* octets a second; 0 on the concentrator */
+	unsigned int sessions; /* with a subflow over it */
+};
+
+struct concentrator_report {
+	char name[32];
+	bool answers;
+	uint16_t port; /* host byte order; 0: the flow's own */
+	unsigned int weight, sessions;
+	unsigned int address_count;
+	struct plait_addr addresses[16];
 };
 
 struct status_report {

@@ -46,8 +46,11 @@ struct role_ops {
 	 */
 	unsigned int (*join)(void *role, struct worker *worker, struct session *session);
 
-	/* CPE: whether a local address is that of a link in use. */
-	bool (*is_path)(void *role, const struct plait_addr *local);
+	/*
+	 * CPE: whether a leg that is being dialled from a local address may come to be:
+	 * its link is in use and its concentrator answers.
+	 */
+	bool (*is_path)(void *role, const struct session *session, const struct plait_addr *local);
 
 	/*
 	 * CPE: tell which link a subflow lies on, by its local address: *name, and
@@ -55,6 +58,9 @@ struct role_ops {
 	 */
 	void (*tell_link)(void *role, const struct session *session, const struct plait_addr *local,
 			  const char **name, bool *backup);
+
+	/* CPE: the name of the concentrator that a session's leg leads to. NULL: none. */
+	const char *(*concentrator_name)(void *role, const struct session *session);
 };
 
 #endif

@@ -19,7 +19,7 @@
 #include "base/container.h"
 #include "base/log.h"
 #include "codec/syn_payload.h"
-#include "health.h"
+#include "concentrators.h"
 #include "instance.h"
 #include "plait_pm.h"
 #include "port/mptcp.h"
@@ -27,6 +27,7 @@
 #include "links.h"
 #include "role.h"
 #include "subflows.h"
+#include "table/selection.h"
 
 /* after plait_maps.h, whose types it uses */
 #include "cpe.skel.h"
@@ -37,9 +38,8 @@ struct cpe {
 	struct instance instance;
 	struct role_ops ops;
 	struct links links;
-	struct health health;
+	struct concentrators concentrators;
 	bool draining; /* main thread's */
-	bool unreachable; /* no concentrator answers; written by the main thread, read by workers */
 };
 
 /* The engine's questions */
@@ -62,7 +62,7 @@ static int write_payload(const struct cpe *cpe, const struct session *session, c
 		.protocol = session->key.protocol,
 		.has_source = v4 ? config->preserve_source_v4 : config->preserve_source_v6,
 		.has_destination = true,
-		.has_destination_port = config->concentrators[0].port != 0,
+		.has_destination_port = config->concentrators[session->concentrator].port != 0,
 		.source = session->key.inside,
 		.destination = session->key.remote,
 	};
@@ -88,38 +88,46 @@ static int dial_path(const struct cpe *cpe, struct path *path, const uint8_t *pa
 	return mptcp_dial(&path->local, &path->remote, leg, payload, len);
 }
 
-/*
- * Connections of one host to one server are spread too: their ports differ, though by
- * little. (The last step of MurmurHash3.)
- */
+/* Connections of one host to one server are spread too: their ports differ. */
 static uint32_t hash_of_ports(const struct session *session)
 {
-	uint32_t hash = (uint32_t)session->key.inside.port << 16 | session->key.remote.port;
+	return selection_mix((uint32_t)session->key.inside.port << 16 | session->key.remote.port);
+}
 
-	hash = (hash ^ hash >> 16) * 0x85ebca6b;
-	hash = (hash ^ hash >> 13) * 0xc2b2ae35;
-	return hash ^ hash >> 16;
+static int choose_path(struct cpe *cpe, struct session *session, struct path *out)
+{
+	uint8_t family = session->key.remote.family;
+	uint32_t hash = hash_of_ports(session);
+	/* another hash, so that each concentrator is reached over all links */
+	int concentrator =
+		concentrators_choose(&cpe->concentrators, session, selection_mix(hash ^ 1));
+	int link;
+
+	if (concentrator < 0) /* silence: the host tries again, and its SYN goes direct */
+		return cpe->instance.config->when_unreachable == UNREACHABLE_DIRECT ? -ETIMEDOUT
+										    : -EHOSTUNREACH;
+	session->concentrator = (uint8_t)concentrator;
+	link = links_choose(&cpe->links, session->concentrator, family, hash);
+	if (link < 0 ||
+	    !links_path(&cpe->links, (unsigned int)link, session->concentrator, family, out))
+		return -ENETUNREACH;
+	if (!out->remote.port)
+		out->remote.port = session->key.remote.port;
+	out->local.port = session->leg_port;
+	return 0;
 }
 
 static int dial(void *role, struct session *session, const uint8_t *early, size_t early_len)
 {
 	struct cpe *cpe = role;
-	uint8_t family = session->key.remote.family;
 	uint8_t payload[PLAIT_PREAMBLE_MAX + EARLY_BYTES_MAX];
-	int len = write_payload(cpe, session, early, early_len, payload, sizeof(payload));
-	int link = links_choose(&cpe->links, family, hash_of_ports(session));
 	struct path path;
+	int len, err = choose_path(cpe, session, &path);
 
-	if (len < 0)
-		return len;
-	if (__atomic_load_n(&cpe->unreachable, __ATOMIC_RELAXED))
-		return -EHOSTUNREACH;
-	if (link < 0 || !links_path(&cpe->links, (unsigned int)link, family, &path))
-		return -ENETUNREACH;
-	if (!path.remote.port)
-		path.remote.port = session->key.remote.port;
-	path.local.port = session->leg_port;
-	return dial_path(cpe, &path, payload, (size_t)len);
+	if (err)
+		return err;
+	len = write_payload(cpe, session, early, early_len, payload, sizeof(payload));
+	return len < 0 ? len : dial_path(cpe, &path, payload, (size_t)len);
 }
 
 static unsigned int join(void *role, struct worker *worker, struct session *session)
@@ -129,11 +137,12 @@ static unsigned int join(void *role, struct worker *worker, struct session *sess
 	return subflows_join(&cpe->links, worker, session);
 }
 
-static bool is_path(void *role, const struct plait_addr *local)
+static bool is_path(void *role, const struct session *session, const struct plait_addr *local)
 {
 	struct cpe *cpe = role;
 
-	return links_of_path(&cpe->links, local) >= 0;
+	return links_of_path(&cpe->links, local) >= 0 &&
+	       concentrators_answer(&cpe->concentrators, session->concentrator);
 }
 
 static void tell_link(void *role, const struct session *session, const struct plait_addr *local,
@@ -146,6 +155,13 @@ static void tell_link(void *role, const struct session *session, const struct pl
 		return;
 	*name = cpe->links.link[link].config->name;
 	*backup = session->backup_links & 1u << link;
+}
+
+static const char *concentrator_name(void *role, const struct session *session)
+{
+	struct cpe *cpe = role;
+
+	return cpe->instance.config->concentrators[session->concentrator].name;
 }
 
 /* Setting up */
@@ -208,13 +224,13 @@ static int publish_policy(struct cpe *cpe, bool direct)
 }
 
 /* design P3 */
-static void health_changed(struct health *health)
+static void answers_changed(struct concentrators *concentrators)
 {
-	struct cpe *cpe = container_of(health, struct cpe, health);
+	struct cpe *cpe = container_of(concentrators, struct cpe, concentrators);
+	bool any = concentrators_any_answers(concentrators);
 
-	__atomic_store_n(&cpe->unreachable, !health->answers, __ATOMIC_RELAXED);
 	if (cpe->instance.config->when_unreachable == UNREACHABLE_DIRECT)
-		publish_policy(cpe, cpe->draining || !health->answers);
+		publish_policy(cpe, cpe->draining || !any);
 }
 
 static int attach(struct cpe *cpe)
@@ -260,7 +276,8 @@ static int open_cpe(struct role *role, struct config *config, struct loop *loop)
 				     .dial = dial,
 				     .join = join,
 				     .is_path = is_path,
-				     .tell_link = tell_link};
+				     .tell_link = tell_link,
+				     .concentrator_name = concentrator_name};
 	cpe->links.timer_fd = -1;
 	warn_of_what_is_missing(config);
 	err = instance_prepare(&cpe->instance, config);
@@ -282,7 +299,7 @@ static int open_cpe(struct role *role, struct config *config, struct loop *loop)
 	cpe->instance.on_change = network_changed;
 	err = instance_start(&cpe->instance, &cpe->ops, loop);
 	if (!err)
-		err = health_open(&cpe->health, &cpe->links, loop, health_changed);
+		err = concentrators_open(&cpe->concentrators, &cpe->links, loop, answers_changed);
 	return err ? err : attach(cpe);
 }
 
@@ -292,7 +309,7 @@ static void close_cpe(struct role *role)
 
 	if (!cpe)
 		return;
-	health_close(&cpe->health);
+	concentrators_close(&cpe->concentrators);
 	links_close(&cpe->links);
 	instance_close(&cpe->instance);
 	free(cpe);
@@ -308,32 +325,96 @@ static void drain(struct role *role)
 	publish_policy(cpe, true);
 }
 
-static void report_state(const struct link_state *state, struct link_report *out)
+/* Reports */
+
+static bool goes_over(const struct session_report *session, const char *link)
 {
+	for (unsigned int i = 0; i < session->subflow_count; i++)
+		if (!strcmp(session->subflows[i].link, link))
+			return true;
+	return false;
+}
+
+static bool goes_to(const struct session_report *session, const char *concentrator)
+{
+	return !strcmp(session->concentrator, concentrator);
+}
+
+static unsigned int
+count_sessions(const struct session_report *sessions, long count,
+	       bool (*is)(const struct session_report *session, const char *name), const char *name)
+{
+	unsigned int found = 0;
+
+	for (long i = 0; i < count; i++)
+		found += is(&sessions[i], name);
+	return found;
+}
+
+static void report_link(const struct link *link, struct link_report *out)
+{
+	static const char *const uses[] = {"always", "overflow", "backup"};
+	const struct link_state *state = &link->state;
+
+	memcpy(out->name, link->config->name, sizeof(out->name));
+	memcpy(out->type, link->config->type, sizeof(out->type));
+	out->use = uses[link->config->use];
+	out->weight = link->config->weight;
 	out->condition = link_why_text(state->why);
 	out->rtt_us = state->rtt_us;
 	out->rtt_min_us = state->rtt_min_us;
 	out->loss_permille = state->loss_permille;
+	out->sent_rate = link->probe.sent_rate;
+	out->received_rate = link->probe.received_rate;
 }
 
 static size_t links(struct role *role, struct link_report *out, size_t max)
 {
-	static const char *const uses[] = {"always", "overflow", "backup"};
 	struct cpe *cpe = role->own;
-	const struct config *config = cpe->instance.config;
+	struct session_report *sessions = NULL;
+	long session_count = engine_sessions(&cpe->instance.engine, &sessions);
 	size_t count;
 
-	for (count = 0; count < config->link_count && count < max; count++) {
-		const struct config_link *link = &config->links[count];
+	for (count = 0; count < cpe->links.count && count < max; count++) {
+		const struct link *link = &cpe->links.link[count];
 
-		role_report_interface(role, link->interface, &out[count]);
-		memcpy(out[count].name, link->name, sizeof(out[count].name));
-		memcpy(out[count].type, link->type, sizeof(out[count].type));
-		out[count].use = uses[link->use];
-		out[count].weight = link->weight;
-		report_state(&cpe->links.link[count].state, &out[count]);
+		role_report_interface(role, link->config->interface, &out[count]);
+		report_link(link, &out[count]);
+		out[count].sessions =
+			count_sessions(sessions, session_count, goes_over, link->config->name);
 	}
+	free(sessions);
 	return count;
 }
 
-const struct role role_cpe = {.open = open_cpe, .close = close_cpe, .drain = drain, .links = links};
+static size_t concentrators(struct role *role, struct concentrator_report *out, size_t max)
+{
+	struct cpe *cpe = role->own;
+	const struct config *config = cpe->instance.config;
+	struct session_report *sessions = NULL;
+	long session_count = engine_sessions(&cpe->instance.engine, &sessions);
+	size_t count;
+
+	for (count = 0; count < config->concentrator_count && count < max; count++) {
+		const struct config_concentrator *from = &config->concentrators[count];
+		struct concentrator_report *to = &out[count];
+
+		*to = (struct concentrator_report){
+			.answers = concentrators_answer(&cpe->concentrators, (unsigned int)count),
+			.port = from->port,
+			.weight = from->weight,
+			.sessions = count_sessions(sessions, session_count, goes_to, from->name),
+			.address_count = from->address_count,
+		};
+		memcpy(to->name, from->name, sizeof(to->name));
+		memcpy(to->addresses, from->addresses, sizeof(to->addresses));
+	}
+	free(sessions);
+	return count;
+}
+
+const struct role role_cpe = {.open = open_cpe,
+			      .close = close_cpe,
+			      .drain = drain,
+			      .links = links,
+			      .concentrators = concentrators};

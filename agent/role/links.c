@@ -12,216 +12,99 @@
 #include "base/clock.h"
 #include "base/container.h"
 #include "base/log.h"
+#include "table/selection.h"
 
 enum {
-	FIRST_LINK_TABLE = 1, /* from the instance's base */
 	PROBE_MS = 200,
 	PROBE_IDLE_MS = 1000, /* while there are no sessions */
 	PROBE_SOON_MS = 1, /* the loop must run: an answer that waits looks slow */
-	HEARD_BYTES = 1000, /* more than a neighbour's question */
 	FULL_QUEUE_US = 2500, /* half of what bpf/congestion.bpf.c lets wait */
 };
 
-static const uint8_t families[LINK_FAMILIES] = {AF_INET, AF_INET6};
-
-/* Paths and the routing tables they need */
-
-static uint32_t link_table(const struct links *links, unsigned int link)
-{
-	return links->instance->mark_base + FIRST_LINK_TABLE + link;
-}
-
-static bool link_address(struct links *links, unsigned int ifindex, uint8_t family,
-			 struct plait_addr *out)
-{
-	struct own_addresses *own = &links->instance->own;
-	bool found = false;
-
-	pthread_rwlock_rdlock(&own->lock);
-	for (unsigned int i = 0; i < own->count && !found; i++) {
-		const struct plait_addr *addr = &own->entry[i].addr;
-		bool link_local = addr->family == AF_INET6 && addr->ip[0] == 0xfe &&
-				  (addr->ip[1] & 0xc0) == 0x80;
-
-		if (own->entry[i].ifindex != ifindex || own->entry[i].broadcast || link_local ||
-		    addr->family != family)
-			continue;
-		*out = *addr;
-		found = true;
-	}
-	pthread_rwlock_unlock(&own->lock);
-	return found;
-}
-
-/* The concentrator's address closest by the link's own routes; the first of equals. */
-static bool choose_remote(struct links *links, unsigned int link, uint8_t family,
-			  struct plait_addr *out)
-{
-	const struct config_concentrator *concentrator = links->instance->config->concentrators;
-	int best = -1;
-
-	for (unsigned int i = 0; i < concentrator->address_count; i++) {
-		const struct plait_addr *addr = &concentrator->addresses[i];
-		int bits;
-
-		if (addr->family != family)
-			continue;
-		bits = routes_prefix_to(&links->instance->rtnetlink, addr, link_table(links, link));
-		if (bits <= best)
-			continue;
-		best = bits;
-		*out = *addr;
-		out->port = htons(concentrator->port);
-	}
-	return best >= 0;
-}
-
-/* The table of a link is the main table without the other links. */
-static int copy_routes(struct links *links, unsigned int link, unsigned int ifindex, uint8_t family)
-{
-	const struct config_interfaces *lan = &links->instance->config->lan;
-	uint32_t table = link_table(links, link);
-	int err = routes_copy(&links->instance->rtnetlink, family, ifindex, table);
-
-	for (unsigned int i = 0; !err && i < lan->count; i++)
-		err = routes_copy(&links->instance->rtnetlink, family, if_nametoindex(lan->name[i]),
-				  table);
-	return err;
-}
-
-static int route_link(struct links *links, unsigned int link, unsigned int ifindex, uint8_t family,
-		      const struct plait_addr *local)
-{
-	const struct config_link *config = &links->instance->config->links[link];
-	const struct plait_addr *gateway =
-		family == AF_INET ? &config->gateway4 : &config->gateway6;
-	struct netlink *rtnetlink = &links->instance->rtnetlink;
-	uint32_t table = link_table(links, link);
-	/* first of all: without it the address would leave by another link */
-	int err = routes_add_source_rule(rtnetlink, local, table, RULE_PRIORITY_LINK);
-
-	if (!err)
-		err = copy_routes(links, link, ifindex, family);
-	if (!err && gateway->family)
-		err = routes_add_default(rtnetlink, family, table, ifindex, gateway);
-	return err;
-}
-
-/* The tables of a link whose addresses have changed, or whose routes may have. */
-static void route_anew(struct links *links, unsigned int i, const struct path paths[LINK_FAMILIES])
-{
-	uint32_t table = link_table(links, i);
-
-	routes_remove(&links->instance->rtnetlink, table, table);
-	for (unsigned int f = 0; f < LINK_FAMILIES; f++) {
-		int err = 0;
-
-		if (paths[f].local.family)
-			err = route_link(links, i, links->link[i].ifindex, families[f],
-					 &paths[f].local);
-		if (err)
-			log_warning("link %s: routes: %s", links->link[i].config->name,
-				    strerror(-err));
-	}
-}
-
-static bool same_addresses(const struct path a[LINK_FAMILIES], const struct path b[LINK_FAMILIES])
-{
-	for (unsigned int f = 0; f < LINK_FAMILIES; f++)
-		if (memcmp(&a[f].local, &b[f].local, sizeof(a[f].local)))
-			return false;
-	return true;
-}
-
-static void log_paths(const struct link *link)
-{
-	for (unsigned int f = 0; f < LINK_FAMILIES; f++)
-		if (link->paths[f].local.family)
-			log_notice("link %s: %s to %s", link->config->name,
-				   addr_text(&link->paths[f].local).text,
-				   addr_text(&link->paths[f].remote).text);
-	if (!link->ifindex)
-		log_warning("link %s: there is no interface %s now", link->config->name,
-			    link->config->interface);
-	else if (!link->paths[0].local.family && !link->paths[1].local.family)
-		log_warning("link %s has no address with a route to a concentrator",
-			    link->config->name);
-}
-
-/* An interface that goes takes its programs along; one that comes needs them. */
-static void attach_twin(struct links *links, struct link *link, bool ethernet)
-{
-	const char *program = ethernet ? "leg_egress_ether" : "leg_egress_raw";
-
-	if (link->twin_fd >= 0)
-		close(link->twin_fd);
-	link->twin_fd = -1;
-	if (!link->ifindex)
-		return;
-	link->twin_fd = dataplane_attach_own(links->instance->dataplane, program, link->ifindex,
-					     HOOK_EGRESS);
-	if (link->twin_fd < 0)
-		log_warning("attaching %s to %s: %s", program, link->config->interface,
-			    strerror(-link->twin_fd));
-}
-
-/* True if the link has carrier and is up. */
-static bool find_interface(struct links *links, struct link *link)
-{
-	struct interface found = {};
-
-	if (interface_read(&links->instance->rtnetlink, link->config->interface, &found))
-		found.ifindex = 0;
-	if (found.ifindex != link->ifindex) {
-		link->ifindex = found.ifindex;
-		attach_twin(links, link, found.ethernet);
-	}
-	return found.up && found.carrier;
-}
-
-static void find_paths(struct links *links, unsigned int i, bool anew)
-{
-	struct link *link = &links->link[i];
-	struct path found[LINK_FAMILIES] = {};
-
-	for (unsigned int f = 0; f < LINK_FAMILIES; f++)
-		if (link->ifindex)
-			link_address(links, link->ifindex, families[f], &found[f].local);
-	if (anew || !same_addresses(found, link->paths))
-		route_anew(links, i, found);
-	for (unsigned int f = 0; f < LINK_FAMILIES; f++)
-		if (found[f].local.family &&
-		    !choose_remote(links, i, families[f], &found[f].remote))
-			memset(&found[f], 0, sizeof(found[f]));
-	if (!memcmp(found, link->paths, sizeof(found)))
-		return;
-	pthread_rwlock_wrlock(&links->lock);
-	memcpy(link->paths, found, sizeof(found));
-	pthread_rwlock_unlock(&links->lock);
-	log_paths(link);
-}
-
 /* Whether they are used */
 
-static void tell(struct links *links, struct link *link)
+static unsigned int concentrator_count(const struct links *links)
 {
-	bool in_use = link_state_in_use(&link->state);
+	return links->instance->config->concentrator_count;
+}
 
-	if (in_use)
-		log_notice("link %s is in use", link->config->name);
-	else
-		log_warning("link %s is left: %s", link->config->name,
-			    link_why_text(link->state.why));
+static bool has_path(const struct link *link)
+{
+	for (unsigned int i = 0; i < concentrator_count(link->links); i++)
+		if (paths_lead_to(&link->paths, i))
+			return true;
+	return false;
+}
+
+/* Where nothing speaks for any link, those with a path are better than nothing. */
+static bool is_to_be_used(const struct links *links, const struct link *link)
+{
+	for (unsigned int i = 0; i < links->count; i++)
+		if (link_state_in_use(&links->link[i].state))
+			return link_state_in_use(&link->state);
+	return link->state.there;
+}
+
+static void use_what_there_is(struct links *links)
+{
 	pthread_rwlock_wrlock(&links->lock);
-	link->in_use = in_use;
+	for (unsigned int i = 0; i < links->count; i++)
+		links->link[i].in_use = is_to_be_used(links, &links->link[i]);
 	pthread_rwlock_unlock(&links->lock);
 	engine_paths_changed(&links->instance->engine);
 }
 
-static const struct path *probed_path(const struct link *link)
+static void tell(struct links *links, struct link *link)
 {
-	return link->paths[0].local.family ? &link->paths[0] : &link->paths[1];
+	const char *name = link->config->name, *why = link_why_text(link->state.why);
+
+	use_what_there_is(links);
+	if (link_state_in_use(&link->state))
+		log_notice("link %s is in use", name);
+	else if (link->in_use)
+		log_warning("link %s is %s, but there is no other", name, why);
+	else
+		log_warning("link %s is left: %s", name, why);
 }
+
+/* Paths */
+
+static void log_paths(const struct link *link)
+{
+	const struct config *config = link->links->instance->config;
+	const struct paths *paths = &link->paths;
+
+	for (unsigned int i = 0; i < config->concentrator_count; i++)
+		for (unsigned int f = 0; f < LINK_FAMILIES; f++)
+			if (paths->remote[i][f].family)
+				log_notice("link %s: %s to %s (%s)", link->config->name,
+					   addr_text(&paths->local[f]).text,
+					   addr_text(&paths->remote[i][f]).text,
+					   config->concentrators[i].name);
+	if (!link->attachment.ifindex)
+		log_warning("link %s: there is no interface %s now", link->config->name,
+			    link->config->interface);
+	else if (!has_path(link))
+		log_warning("link %s has no address with a route to a concentrator",
+			    link->config->name);
+}
+
+/* True if they have changed. */
+static bool find_paths(struct links *links, struct link *link, bool anew)
+{
+	struct paths found;
+
+	attachment_paths(&link->attachment, anew, &found);
+	if (!memcmp(&found, &link->paths, sizeof(found)))
+		return false;
+	pthread_rwlock_wrlock(&links->lock);
+	link->paths = found;
+	pthread_rwlock_unlock(&links->lock);
+	log_paths(link);
+	return true;
+}
+
+/* Probing */
 
 static void arm(struct links *links, unsigned int ms)
 {
@@ -231,69 +114,84 @@ static void arm(struct links *links, unsigned int ms)
 	timerfd_settime(links->timer_fd, 0, &due, NULL);
 }
 
-/* What is asked follows the path. */
-static void aim(struct links *links, struct link *link)
+/* The first concentrator that the link leads to, beginning with this one. */
+static unsigned int leads_to(const struct link *link, unsigned int first)
 {
-	const struct path *path = probed_path(link);
-	int err;
+	unsigned int count = concentrator_count(link->links);
 
-	if (!memcmp(&link->ping.local, &path->local, sizeof(path->local)) &&
-	    !memcmp(&link->ping.remote, &path->remote, sizeof(path->remote)))
-		return;
-	err = ping_aim(&link->ping, &path->local, &path->remote);
-	if (!err && link->ping.fd >= 0)
-		err = loop_add(links->loop, link->ping.fd, EPOLLIN, &link->ping_watch);
-	if (!err)
-		arm(links, PROBE_SOON_MS);
-	if (err)
-		log_warning("link %s: probing: %s", link->config->name, strerror(-err));
+	for (unsigned int i = 0; i < count; i++)
+		if (paths_lead_to(&link->paths, (first + i) % count))
+			return (first + i) % count;
+	return first;
+}
+
+/* What is asked follows the paths. */
+static void aim(struct links *links, struct link *link, unsigned int first)
+{
+	unsigned int concentrator = leads_to(link, first);
+	const struct plait_addr *remote = link->paths.remote[concentrator];
+	unsigned int f = remote[0].family ? 0 : 1;
+	static const struct plait_addr nobody;
+	int aimed = probe_aim(&link->probe, remote[f].family ? &link->paths.local[f] : &nobody,
+			      &remote[f]);
+
+	if (aimed < 0)
+		log_warning("link %s: probing: %s", link->config->name, strerror(-aimed));
+	if (aimed > 0)
+		link_state_moved(&link->state);
+	link->probed = concentrator;
+}
+
+void links_prefer(struct links *links, unsigned int concentrator)
+{
+	links->preferred = concentrator;
+	for (unsigned int i = 0; i < links->count; i++)
+		aim(links, &links->link[i], concentrator);
 }
 
 void links_refresh(struct links *links, bool anew)
 {
 	for (unsigned int i = 0; i < links->count; i++) {
 		struct link *link = &links->link[i];
-		bool carrier = find_interface(links, link), changed;
-		struct path before[LINK_FAMILIES];
+		bool carrier = attachment_find(&link->attachment);
+		bool changed = find_paths(links, link, anew);
 
-		memcpy(before, link->paths, sizeof(before));
-		find_paths(links, i, anew);
-		aim(links, link);
-		changed = link_state_path(&link->state, carrier && probed_path(link)->local.family,
-					  clock_now_ns());
+		aim(links, link, changed ? links->preferred : link->probed);
 		if (changed)
+			arm(links, PROBE_SOON_MS);
+		if (link_state_path(&link->state, carrier && has_path(link), clock_now_ns()))
 			tell(links, link);
-		else if (memcmp(before, link->paths, sizeof(before)))
-			engine_paths_changed(&links->instance->engine);
+		else if (changed)
+			use_what_there_is(links);
 	}
 }
 
-/* What has moved over the interface since the last time. */
-static void measure(struct links *links, struct link *link)
+/* It may be the concentrator that is silent, not the link: the next one is asked. */
+static void missed(struct links *links, struct link *link, uint64_t now)
 {
-	struct interface now = {};
-	uint64_t received, sent;
-
-	if (interface_read(&links->instance->rtnetlink, link->config->interface, &now))
-		return;
-	received = now.received_bytes - link->received_bytes;
-	sent = now.sent_bytes - link->sent_bytes;
-	link->moved_bytes = received + sent;
-	link->heard = received > HEARD_BYTES;
-	link->received_bytes = now.received_bytes;
-	link->sent_bytes = now.sent_bytes;
+	if (link_state_miss(&link->state, link->probe.heard, now))
+		tell(links, link);
+	aim(links, link, link->probed + 1);
 }
 
 static void probe(struct links *links, struct link *link)
 {
 	uint64_t now = clock_now_ns();
+	struct interface interface = {};
 
-	measure(links, link);
-	if (link->ping.fd < 0)
-		return;
-	if (link->ping.sent_ns && link_state_miss(&link->state, link->heard, now))
-		tell(links, link);
-	ping_send(&link->ping, now);
+	if (!interface_read(&links->instance->rtnetlink, link->config->interface, &interface))
+		probe_measure(&link->probe, &interface, now);
+	if (probe_waits(&link->probe))
+		missed(links, link, now);
+	probe_ask(&link->probe, now);
+}
+
+static void answered(struct probe *probe, uint32_t rtt_us)
+{
+	struct link *link = container_of(probe, struct link, probe);
+
+	if (link_state_answer(&link->state, rtt_us, clock_now_ns()))
+		tell(link->links, link);
 }
 
 /* What waits in the link's queue shows in the round trip of a probe. */
@@ -302,13 +200,13 @@ static bool is_full(const struct link *link)
 	return link->state.rtt_last_us > link->state.rtt_min_us + FULL_QUEUE_US;
 }
 
-static struct overflow_load load_now(const struct links *links, uint64_t elapsed_ns)
+static struct overflow_load load_now(const struct links *links)
 {
 	struct overflow_load load = {.full = true};
 
 	for (unsigned int i = 0; i < links->count; i++) {
 		const struct link *link = &links->link[i];
-		uint64_t rate = link->moved_bytes * 1000 / (elapsed_ns / NS_PER_MS + 1);
+		uint64_t rate = link->probe.received_rate + link->probe.sent_rate;
 
 		load.all_rate += rate;
 		if (link->config->use != USE_ALWAYS || !link_state_in_use(&link->state))
@@ -321,28 +219,14 @@ static struct overflow_load load_now(const struct links *links, uint64_t elapsed
 
 static void overflow(struct links *links)
 {
-	uint64_t now = clock_now_ns();
-	struct overflow_load load = load_now(links, now - links->measured_ns);
+	struct overflow_load load = load_now(links);
 
-	links->measured_ns = now;
-	if (!overflow_update(&links->overflow, &load, now))
+	if (!overflow_update(&links->overflow, &load, clock_now_ns()))
 		return;
 	pthread_rwlock_wrlock(&links->lock);
 	links->overflows = links->overflow.open;
 	pthread_rwlock_unlock(&links->lock);
 	engine_paths_changed(&links->instance->engine);
-}
-
-static void answered(struct loop_watch *watch, uint32_t events)
-{
-	struct link *link = container_of(watch, struct link, ping_watch);
-	struct links *links = link->links;
-	uint64_t now = clock_now_ns();
-	uint32_t rtt_us;
-
-	if (ping_answered(&link->ping, now, &rtt_us) &&
-	    link_state_answer(&link->state, rtt_us, now))
-		tell(links, link);
 }
 
 static void due(struct loop_watch *watch, uint32_t events)
@@ -360,47 +244,49 @@ static void due(struct loop_watch *watch, uint32_t events)
 	arm(links, sessions ? PROBE_MS : PROBE_IDLE_MS);
 }
 
+/* Life */
+
+static void open_link(struct links *links, unsigned int i)
+{
+	const struct config_link *config = &links->instance->config->links[i];
+	const struct link_limits limits = {.rtt_us = config->max_rtt_ms * 1000,
+					   .loss_permille = config->max_loss_percent * 10};
+	struct link *link = &links->link[i];
+
+	link->links = links;
+	link->config = config;
+	attachment_open(&link->attachment, links->instance, i);
+	probe_open(&link->probe, links->loop, answered);
+	link_state_init(&link->state, &limits);
+}
+
 int links_open(struct links *links, struct instance *instance, struct loop *loop)
 {
-	const struct config *config = instance->config;
-
 	links->instance = instance;
 	links->loop = loop;
-	links->count = config->link_count;
-	for (unsigned int i = 0; i < links->count; i++) {
-		struct link *link = &links->link[i];
-		const struct link_limits limits = {.rtt_us = config->links[i].max_rtt_ms * 1000,
-						   .loss_permille =
-							   config->links[i].max_loss_percent * 10};
-
-		link->links = links;
-		link->config = &config->links[i];
-		link->ping.fd = link->twin_fd = -1;
-		link->ping_watch.ready = answered;
-		link_state_init(&link->state, &limits);
-	}
+	links->count = instance->config->link_count;
+	for (unsigned int i = 0; i < links->count; i++)
+		open_link(links, i);
 	pthread_rwlock_init(&links->lock, NULL);
 	links->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (links->timer_fd < 0)
 		return -errno;
 	links_refresh(links, true);
 	for (unsigned int i = 0; i < links->count; i++)
-		if (!probed_path(&links->link[i])->local.family)
+		if (!has_path(&links->link[i]))
 			log_paths(&links->link[i]);
+	arm(links, PROBE_SOON_MS);
 	links->timer_watch.ready = due;
 	return loop_add(loop, links->timer_fd, EPOLLIN, &links->timer_watch);
 }
 
 void links_close(struct links *links)
 {
-	static const struct plait_addr nobody;
-
 	if (!links->instance)
 		return;
 	for (unsigned int i = 0; i < links->count; i++) {
-		ping_aim(&links->link[i].ping, &nobody, &nobody);
-		if (links->link[i].twin_fd >= 0)
-			close(links->link[i].twin_fd);
+		probe_close(&links->link[i].probe);
+		attachment_close(&links->link[i].attachment);
 	}
 	if (links->timer_fd >= 0)
 		close(links->timer_fd);
@@ -409,17 +295,21 @@ void links_close(struct links *links)
 
 /* Questions of any thread */
 
-bool links_path(struct links *links, unsigned int link, uint8_t family, struct path *out)
+bool links_path(struct links *links, unsigned int link, unsigned int concentrator, uint8_t family,
+		struct path *out)
 {
-	unsigned int first = family == AF_INET ? 0 : 1;
 	const struct link *asked = &links->link[link];
+	const struct plait_addr *remote = asked->paths.remote[concentrator];
+	unsigned int f = family == AF_INET ? 0 : 1;
+	bool found;
 
 	pthread_rwlock_rdlock(&links->lock);
-	memset(out, 0, sizeof(*out));
-	if (asked->in_use)
-		*out = asked->paths[asked->paths[first].local.family ? first : !first];
+	f = remote[f].family ? f : !f;
+	found = asked->in_use && remote[f].family;
+	if (found)
+		*out = (struct path){.local = asked->paths.local[f], .remote = remote[f]};
 	pthread_rwlock_unlock(&links->lock);
-	return out->local.family != 0;
+	return found;
 }
 
 bool links_is_backup(struct links *links, unsigned int link)
@@ -438,7 +328,7 @@ static int find_address(const struct links *links, const struct plait_addr *loca
 {
 	for (unsigned int i = 0; i < links->count; i++)
 		for (unsigned int f = 0; f < LINK_FAMILIES; f++)
-			if (addr_same_ip(&links->link[i].paths[f].local, local))
+			if (addr_same_ip(&links->link[i].paths.local[f], local))
 				return (int)i;
 	return -1;
 }
@@ -474,42 +364,37 @@ static bool weights_differ(const struct links *links)
 	return false;
 }
 
-static int choose_by_weight(struct links *links, uint8_t family, uint32_t hash)
+static int choose_by_weight(struct links *links, unsigned int concentrator, uint8_t family,
+			    uint32_t hash)
 {
-	unsigned int total = 0, at;
+	uint32_t weights[CONFIG_MAX_LINKS] = {};
 	struct path path;
 
 	for (unsigned int i = 0; i < links->count; i++)
-		if (links->link[i].config->use == USE_ALWAYS && links_path(links, i, family, &path))
-			total += links->link[i].config->weight;
-	at = total ? hash % total : 0;
-	for (unsigned int i = 0; i < links->count; i++) {
-		if (links->link[i].config->use != USE_ALWAYS ||
-		    !links_path(links, i, family, &path))
-			continue;
-		if (at < links->link[i].config->weight)
-			return (int)i;
-		at -= links->link[i].config->weight;
-	}
-	return -1;
+		if (links->link[i].config->use == USE_ALWAYS &&
+		    links_path(links, i, concentrator, family, &path))
+			weights[i] = links->link[i].config->weight;
+	return selection_by_weight(weights, links->count, hash);
 }
 
 /* The first of the least reluctant use: always, then overflow, then backup. */
-static int choose_by_order(struct links *links, uint8_t family)
+static int choose_by_order(struct links *links, unsigned int concentrator, uint8_t family)
 {
 	struct path path;
 	int best = -1;
 
 	for (unsigned int i = 0; i < links->count; i++)
-		if (links_path(links, i, family, &path) &&
+		if (links_path(links, i, concentrator, family, &path) &&
 		    (best < 0 || links->link[i].config->use < links->link[best].config->use))
 			best = (int)i;
 	return best;
 }
 
-int links_choose(struct links *links, uint8_t family, uint32_t hash)
+int links_choose(struct links *links, unsigned int concentrator, uint8_t family, uint32_t hash)
 {
-	int chosen = weights_differ(links) ? choose_by_weight(links, family, hash) : -1;
+	int chosen = -1;
 
-	return chosen >= 0 ? chosen : choose_by_order(links, family);
+	if (weights_differ(links))
+		chosen = choose_by_weight(links, concentrator, family, hash);
+	return chosen >= 0 ? chosen : choose_by_order(links, concentrator, family);
 }

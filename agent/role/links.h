@@ -1,21 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * The CPE's access networks: their addresses and routing tables, and whether they
- * are to be used. The main thread follows netlink and probes; workers read.
+ * The CPE's access networks, and which of them are used. The main thread follows
+ * netlink and probes; workers read.
  */
 #ifndef PLAIT_ROLE_LINKS_H
 #define PLAIT_ROLE_LINKS_H
 
-#include "instance.h"
-#include "port/ping.h"
+#include "attachment.h"
+#include "probe.h"
 #include "table/link_state.h"
 #include "table/overflow.h"
 
-enum { LINK_FAMILIES = 2 };
-
-/* How to reach a concentrator over a link in one family. */
+/* How to reach a concentrator over a link. */
 struct path {
-	struct plait_addr local; /* family 0: there is no way */
+	struct plait_addr local;
 	struct plait_addr remote; /* port 0: the flow's own */
 };
 
@@ -24,16 +22,12 @@ struct links;
 struct link {
 	struct links *links;
 	const struct config_link *config;
-	unsigned int ifindex; /* 0: no such interface now */
-	int twin_fd; /* attachment of the program that sends SYNs twice; -1: none */
-	struct path paths[LINK_FAMILIES]; /* IPv4, IPv6; under lock */
+	struct paths paths; /* under lock */
 	bool in_use; /* under lock */
-	struct link_state state; /* main thread's, like all that follows */
-	struct ping ping;
-	struct loop_watch ping_watch;
-	uint64_t received_bytes, sent_bytes; /* the interface's counts at the last probe */
-	uint64_t moved_bytes; /* both, between the last two */
-	bool heard; /* something has arrived between them */
+	struct attachment attachment; /* main thread's, like all that follows */
+	struct link_state state;
+	struct probe probe;
+	unsigned int probed; /* the concentrator that is asked */
 };
 
 struct links {
@@ -44,7 +38,7 @@ struct links {
 	struct link link[CONFIG_MAX_LINKS];
 	bool overflows; /* under lock: links with use: overflow take part */
 	struct overflow overflow;
-	uint64_t measured_ns; /* when the counts were read */
+	unsigned int preferred; /* concentrator to probe first */
 	int timer_fd;
 	struct loop_watch timer_watch;
 };
@@ -56,11 +50,15 @@ void links_close(struct links *links);
 /* Addresses, carriers or routes have changed; anew: also routes that look the same. */
 void links_refresh(struct links *links, bool anew);
 
+/* Probe this concentrator where it can be reached: it answers. Main thread's. */
+void links_prefer(struct links *links, unsigned int concentrator);
+
 /*
- * Over a link in use, in the flow's own family if there is a path, else in the
- * other. false: none. Any thread.
+ * To a concentrator over a link in use, in the flow's own family if there is a path,
+ * else in the other. false: none. Any thread.
  */
-bool links_path(struct links *links, unsigned int link, uint8_t family, struct path *out);
+bool links_path(struct links *links, unsigned int link, unsigned int concentrator, uint8_t family,
+		struct path *out);
 
 /* Whether a link takes part only when the others fail, as things are. Any thread. */
 bool links_is_backup(struct links *links, unsigned int link);
@@ -71,7 +69,10 @@ int links_of_path(struct links *links, const struct plait_addr *local);
 /* The link a local address lies on, in use or not, or -1. Any thread. */
 int links_of_address(struct links *links, const struct plait_addr *local);
 
-/* Which link a new connection begins on: one in use, by order or by weight; or -1. Any thread. */
-int links_choose(struct links *links, uint8_t family, uint32_t hash);
+/*
+ * Which link a new connection to a concentrator begins on: one in use, by order or
+ * by weight; or -1. Any thread.
+ */
+int links_choose(struct links *links, unsigned int concentrator, uint8_t family, uint32_t hash);
 
 #endif

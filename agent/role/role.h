@@ -21,6 +21,8 @@ struct role {
 	void (*drain)(struct role *role);
 	/* Fills at most max; returns their number. */
 	size_t (*links)(struct role *role, struct link_report *out, size_t max);
+	/* The same of a CPE's concentrators; a concentrator has none. */
+	size_t (*concentrators)(struct role *role, struct concentrator_report *out, size_t max);
 	struct instance *instance;
 	void *own; /* the role's state */
 };

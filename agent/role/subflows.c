@@ -138,7 +138,8 @@ unsigned int subflows_join(struct links *links, struct worker *worker, struct se
 		struct path path;
 
 		if (has_link(&subflows, (int)link) ||
-		    !links_path(links, link, session->key.remote.family, &path))
+		    !links_path(links, link, session->concentrator, session->key.remote.family,
+				&path))
 			continue;
 		join_over(links, worker, session, link, &path);
 		missing++;

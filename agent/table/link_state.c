@@ -132,6 +132,11 @@ bool link_state_miss(struct link_state *link, bool heard, uint64_t now_ns)
 	return settle(link, now_ns);
 }
 
+void link_state_moved(struct link_state *link)
+{
+	link->rtt_us = link->rtt_min_us = link->rtt_last_us = 0;
+}
+
 const char *link_why_text(enum link_why why)
 {
 	static const char *const texts[] = {"in use",   "no path", "silent",

@@ -47,6 +47,9 @@ bool link_state_answer(struct link_state *link, uint32_t rtt_us, uint64_t now_ns
 /* A probe was not, by the time the next one is due; heard: something else arrived. */
 bool link_state_miss(struct link_state *link, bool heard, uint64_t now_ns);
 
+/* Another end is probed from now on, whose round trips are others. */
+void link_state_moved(struct link_state *link);
+
 bool link_state_in_use(const struct link_state *link);
 
 /* "in use", "no path" ...: for people. */

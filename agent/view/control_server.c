@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "config/config.h"
 #include "control/frame.h"
 #include "control/request.h"
 #include "control/socket_path.h"
@@ -84,6 +85,15 @@ static char *answer_links(const struct view_source *source, size_t *bytes)
 				 bytes);
 }
 
+static char *answer_concentrators(const struct view_source *source, size_t *bytes)
+{
+	struct concentrator_report concentrators[CONFIG_MAX_CONCENTRATORS];
+	size_t count =
+		source->concentrators(source->owner, concentrators, CONFIG_MAX_CONCENTRATORS);
+
+	return report_json_concentrators(concentrators, count, bytes);
+}
+
 static char *answer_counters(const struct view_source *source, size_t *bytes)
 {
 	uint64_t counters[PLAIT_REASON_COUNT] = {0};
@@ -98,9 +108,8 @@ static char *answer(const struct view_source *source, const char *noun, size_t *
 		const char *noun;
 		char *(*answer)(const struct view_source *source, size_t *bytes);
 	} answers[] = {
-		{"status", answer_status},
-		{"sessions", answer_sessions},
-		{"links", answer_links},
+		{"status", answer_status},     {"sessions", answer_sessions},
+		{"links", answer_links},       {"concentrators", answer_concentrators},
 		{"counters", answer_counters},
 	};
 	char text[REQUEST_NOUN_BYTES + 32];

@@ -18,6 +18,7 @@ struct view_source {
 	long (*sessions)(void *owner, struct session_report **out);
 	/* fills at most max; returns count */
 	size_t (*links)(void *owner, struct link_report *out, size_t max);
+	size_t (*concentrators)(void *owner, struct concentrator_report *out, size_t max);
 	void (*counters)(void *owner, uint64_t out[PLAIT_REASON_COUNT]);
 };
 

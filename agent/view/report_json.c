@@ -178,6 +178,7 @@ static json_t *session_json(const struct session_report *session, uint64_t now_n
 		{"idle_s", seconds_since_json(seen_ns, now_ns)},
 		{"up", direction_json(counters->up_packets, counters->up_bytes)},
 		{"down", direction_json(counters->down_packets, counters->down_bytes)},
+		{"concentrator", text_json(session->concentrator)},
 		{"mptcp", json_boolean(session->mptcp)}, {"token", number_json(session->token)},
 		{"worker", number_json(session->worker)}, {"subflows", subflows_json(session)});
 }
@@ -221,12 +222,12 @@ char *report_json_sessions(const struct session_report *sessions, size_t count, 
 	return text;
 }
 
-static json_t *addresses_json(const struct link_report *link)
+static json_t *addresses_json(const struct plait_addr *addresses, unsigned int count)
 {
 	json_t *array = json_array();
 
-	for (unsigned int i = 0; array && i < link->address_count; i++)
-		array = append(array, addr_json(&link->addresses[i]));
+	for (unsigned int i = 0; array && i < count; i++)
+		array = append(array, addr_json(&addresses[i]));
 	return array;
 }
 
@@ -240,11 +241,14 @@ static json_t *link_json(const struct link_report *link)
 		      {"rtt_us", number_json(link->rtt_us)},
 		      {"rtt_min_us", number_json(link->rtt_min_us)},
 		      {"loss_permille", number_json(link->loss_permille)},
-		      {"mtu", number_json(link->mtu)}, {"addresses", addresses_json(link)},
+		      {"mtu", number_json(link->mtu)}, {"sessions", number_json(link->sessions)},
+		      {"addresses", addresses_json(link->addresses, link->address_count)},
 		      {"sent_bytes", number_json(link->sent_bytes)},
 		      {"received_bytes", number_json(link->received_bytes)},
 		      {"sent_packets", number_json(link->sent_packets)},
-		      {"received_packets", number_json(link->received_packets)});
+		      {"received_packets", number_json(link->received_packets)},
+		      {"sent_bytes_per_s", number_json(link->sent_rate)},
+		      {"received_bytes_per_s", number_json(link->received_rate)});
 }
 
 char *report_json_links(const struct link_report *links, size_t count, size_t *bytes)
@@ -254,6 +258,27 @@ char *report_json_links(const struct link_report *links, size_t count, size_t *b
 	for (size_t i = 0; array && i < count; i++)
 		array = append(array, link_json(&links[i]));
 	return dump(OBJECT({"links", array}), bytes);
+}
+
+static json_t *concentrator_json(const struct concentrator_report *concentrator)
+{
+	return OBJECT({"name", text_json(concentrator->name)},
+		      {"answers", json_boolean(concentrator->answers)},
+		      {"port", number_json(concentrator->port)},
+		      {"weight", number_json(concentrator->weight)},
+		      {"sessions", number_json(concentrator->sessions)},
+		      {"addresses",
+		       addresses_json(concentrator->addresses, concentrator->address_count)});
+}
+
+char *report_json_concentrators(const struct concentrator_report *concentrators, size_t count,
+				size_t *bytes)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; array && i < count; i++)
+		array = append(array, concentrator_json(&concentrators[i]));
+	return dump(OBJECT({"concentrators", array}), bytes);
 }
 
 char *report_json_counters(const uint64_t counters[PLAIT_REASON_COUNT], size_t *bytes)

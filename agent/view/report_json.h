@@ -19,6 +19,8 @@ char *report_json_status(const struct status_report *status, size_t *bytes);
 char *report_json_sessions(const struct session_report *sessions, size_t count, uint64_t now_ns,
 			   size_t *bytes);
 char *report_json_links(const struct link_report *links, size_t count, size_t *bytes);
+char *report_json_concentrators(const struct concentrator_report *concentrators, size_t count,
+				size_t *bytes);
 char *report_json_counters(const uint64_t counters[PLAIT_REASON_COUNT], size_t *bytes);
 char *report_json_error(const char *text, size_t *bytes);
 

@@ -208,6 +208,20 @@ def test_P2_link_beyond_its_limit_is_left_until_it_is_good(limit, weather, good)
         eventually(lambda: subflow_links(lab) == ["dsl", "lte"], what="both subflows")
 
 
+def test_P2_links_beyond_their_limits_are_better_than_none():
+    links = [{"name": "dsl", "interface": "w1", "max_rtt": "100ms"},
+             {"name": "lte", "interface": "w2", "max_rtt": "100ms"}]
+    with running(cpe={"links": links}, weather_everywhere=True) as lab, \
+            Server(lab, "server", lab.SERVER_V4, echo, PORT) as _:
+        for link in (1, 2):
+            lab.set_weather(link, delay_ms=100)
+        eventually(lambda: link_state(lab, 1) == link_state(lab, 2) == "slow", 10, "both slow")
+        before = lab.counters("cpe")
+        with connect(lab, "host", lab.SERVER_V4, PORT) as client:
+            ask(client)
+        assert "established" in lab.since("cpe", before)
+
+
 def modem(lab, number, name, *addresses):
     """A further access network that comes and goes, as a veth pair with an address at each end."""
     lab.run("cpe", ["ip", "link", "add", name, "type", "veth", "peer", "name", f"{name}-c",

@@ -13,7 +13,8 @@
 
 Namespaces are called plait-ID-NAME. A link without weather is one veth pair between
 cpe and concentrator; a link with weather (rate, delay, loss ...) runs through plait-ID-accN,
-see weather.py. Without plait, packets are routed over link 1.
+see weather.py. With a second concentrator, conc2 (10.i.0.3, fd10:i::3, 203.0.113.3, 2001:db8:f::3),
+the networks have a bridge each in plait-ID-hub, and no weather. Without plait, packets are routed over link 1.
 
 Nothing outlives a lab. What it has made is written to /run/plait-lab/ID.json before it is
 made, so that down() works on a half-built lab and from another process: the command `lab`
@@ -54,7 +55,7 @@ BPFFS_OWN_FILES = {"maps.debug", "progs.debug"}
 ALLOWED_CONGESTION_CONTROL = pathlib.Path("/proc/sys/net/ipv4/tcp_allowed_congestion_control")
 
 NODES = ("host", "cpe", "conc", "server")
-ROUTERS = ("cpe", "conc")
+ROUTERS = ("cpe", "conc", "conc2")
 LINK_NAMES = ("dsl", "lte", "link3", "link4", "link5", "link6", "link7", "link8")
 READY_SECONDS = 10
 GRACE_SECONDS = 5
@@ -215,7 +216,7 @@ class Lab:
 
     def __init__(self, run_id=None, links=2, shape_mbit=None, loss_percent=None,
                  link_weather=None, strip_syn_payload=False, weather_everywhere=False,
-                 persistent=False):
+                 second_concentrator=False, persistent=False):
         """shape_mbit, loss_percent, link_weather: one value per link, None for a link without;
         the weather of a link is a Weather for both directions, or {"up": ..., "down": ...}.
         A link that has none of these is a bare veth whose weather cannot change, unless
@@ -231,6 +232,9 @@ class Lab:
         self.weather = [both_directions(sky, rate_mbit=rate, loss_percent=loss,
                                         strip_syn_payload=strip_syn_payload or None)
                         for sky, rate, loss in zip(skies, rates, losses)]
+        if second_concentrator and any(self.has_weather):
+            raise LabError("there is no weather with a second concentrator")
+        self.has_conc2 = second_concentrator
         self.persistent = persistent
         self.owner = [os.getpid(), start_time(os.getpid())]
         self.processes = []
@@ -353,20 +357,31 @@ class Lab:
 
     def plait_config(self, role):
         """The smallest configuration of `role` for this lab, as a dict."""
-        addresses = ([f"10.{i}.0.1" for i in self._numbers()]
-                     + [f"fd10:{i}::1" for i in self._numbers()])
         config = {"name": self.agent_name(role), "mode": "plain"}
         if self._node_of(role) == "cpe":
             links = [{"name": LINK_NAMES[i - 1], "interface": f"w{i}"} for i in self._numbers()]
             return config | {
                 "role": "cpe", "lan": {"interfaces": ["lan0"]}, "links": links,
-                "concentrators": [{"name": "k1", "addresses": addresses, "port": self.PORT}]}
+                "concentrators": [{"name": f"k{number}", "port": self.PORT,
+                                   "addresses": self._concentrator_addresses(station)}
+                                  for number, station
+                                  in enumerate(self._concentrators().values(), 1)]}
         allow = ([f"10.{i}.0.0/24" for i in self._numbers()]
                  + [f"fd10:{i}::/64" for i in self._numbers()])
         return config | {
             "role": "concentrator", "internet": {"interfaces": ["net0"]},
             "customer": {"interfaces": [f"w{i}" for i in self._numbers()],
-                         "addresses": addresses, "port": self.PORT, "allow": allow}}
+                         "addresses": self._concentrator_addresses(
+                             self._concentrators()[self._node_of(role)]),
+                         "port": self.PORT, "allow": allow}}
+
+    def _concentrators(self):
+        """Each one's node and the last part of its addresses."""
+        return {"conc": 1} | ({"conc2": 3} if self.has_conc2 else {})
+
+    def _concentrator_addresses(self, station):
+        return ([f"10.{i}.0.{station}" for i in self._numbers()]
+                + [f"fd10:{i}::{station}" for i in self._numbers()])
 
     def write_config(self, role, extra_config=None):
         """Writes the configuration of `role` to lab.dir and returns its path. A dict is merged
@@ -379,7 +394,7 @@ class Lab:
         return path
 
     def plaitd(self, role, extra_config=None, env=None):
-        """Starts plaitd in role "cpe" or "conc" and waits until it serves its control socket."""
+        """Starts plaitd in role "cpe", "conc" or "conc2" and waits until it serves its control socket."""
         name = self.agent_name(role)
         config = self.write_config(role, extra_config)
         log = self.dir / f"{name}.log"
@@ -463,17 +478,18 @@ class Lab:
         return range(1, self.links + 1)
 
     def _nodes(self):
-        return [*NODES, *(f"acc{i}" for i in self._numbers() if self.has_weather[i - 1])]
+        return [*NODES, *(["conc2", "hub"] if self.has_conc2 else []),
+                *(f"acc{i}" for i in self._numbers() if self.has_weather[i - 1])]
 
     @staticmethod
     def _node_of(role):
-        return {"cpe": "cpe", "conc": "conc", "concentrator": "conc"}[role]
+        return {"concentrator": "conc"}.get(role, role)
 
     def _state_file(self):
         return STATE_DIR / f"{self.id}.json"
 
     def _save(self):
-        kept = ("id", "links", "weather", "has_weather", "persistent", "owner", "processes")
+        kept = ("id", "links", "weather", "has_weather", "has_conc2", "persistent", "owner", "processes")
         state = {key: getattr(self, key) for key in kept} | {"dir": str(self.dir)}
         draft = self._state_file().with_suffix(".draft")
         draft.write_text(json.dumps(state))
@@ -505,11 +521,18 @@ class Lab:
 
     def _make_node(self, node):
         subprocess.run(["ip", "netns", "add", self.netns(node)], check=True)
-        sysctls = (ACCESS_SYSCTLS if node not in NODES
+        sysctls = (ACCESS_SYSCTLS if node not in (*NODES, *ROUTERS)
                    else NODE_SYSCTLS + (ROUTER_SYSCTLS if node in ROUTERS else ()))
         self.run(node, ["sysctl", "-qw", *sysctls])
 
     def _make_wires(self):
+        wires = self._wires_through_hub() if self.has_conc2 else self._wires()
+        lines = [f"link add name {name} netns {self.netns(node)} type veth "
+                 f"peer name {peer} netns {self.netns(peer_node)}"
+                 for node, name, peer_node, peer in wires]
+        subprocess.run(["ip", "-batch", "-"], input="\n".join(lines) + "\n", text=True, check=True)
+
+    def _wires(self):
         wires = [("cpe", "lan0", "host", "eth0"), ("conc", "net0", "server", "eth0")]
         for i in self._numbers():
             if self.has_weather[i - 1]:
@@ -517,10 +540,17 @@ class Lab:
                           ("conc", f"w{i}", f"acc{i}", "to-conc")]
             else:
                 wires.append(("cpe", f"w{i}", "conc", f"w{i}"))
-        lines = [f"link add name {name} netns {self.netns(node)} type veth "
-                 f"peer name {peer} netns {self.netns(peer_node)}"
-                 for node, name, peer_node, peer in wires]
-        subprocess.run(["ip", "-batch", "-"], input="\n".join(lines) + "\n", text=True, check=True)
+        return wires
+
+    def _hub_networks(self):
+        """The hub's bridges and the nodes on each."""
+        access = {f"w{i}": ("cpe", *self._concentrators()) for i in self._numbers()}
+        return access | {"net0": ("server", *self._concentrators())}
+
+    def _wires_through_hub(self):
+        return [("cpe", "lan0", "host", "eth0")] + [
+            ("hub", f"{network}-{node}", node, "eth0" if node == "server" else network)
+            for network, nodes in self._hub_networks().items() for node in nodes]
 
     def _addresses(self):
         """ip commands per node: every interface up and addressed, every route."""
@@ -535,18 +565,29 @@ class Lab:
 
         loopback = ["link set lo up"]
         cpe = loopback + interface("lan0", "192.168.1.1/24", "fd00:1::1/64")
-        conc = loopback + interface("net0", f"{self.CONC_NET_V4}/24", f"{self.CONC_NET_V6}/64")
+        concentrators = {}
+        for node, station in self._concentrators().items():
+            concentrators[node] = loopback + interface(
+                "net0", f"203.0.113.{station}/24", f"2001:db8:f::{station}/64")
+            for i in self._numbers():
+                concentrators[node] += interface(f"w{i}", f"10.{i}.0.{station}/24",
+                                                 f"fd10:{i}::{station}/64")
+            concentrators[node] += ["route add 192.168.1.0/24 via 10.1.0.2 dev w1",
+                                    "route add fd00:1::/64 via fd10:1::2 dev w1"]
         for i in self._numbers():
             cpe += interface(f"w{i}", f"10.{i}.0.2/24", f"fd10:{i}::2/64")
-            conc += interface(f"w{i}", f"10.{i}.0.1/24", f"fd10:{i}::1/64")
         access = {node: [f"link set {port} up" for port in weather.IN_PORT.values()]
-                  for node in self._nodes() if node not in NODES}
-        return access | {
+                  for node in self._nodes() if node.startswith("acc")}
+        if self.has_conc2:
+            access["hub"] = [line for network, nodes in self._hub_networks().items()
+                             for line in [f"link add {network} type bridge",
+                                          f"link set {network} up",
+                                          *(f"link set {network}-{node} master {network} up"
+                                            for node in nodes)]]
+        return access | concentrators | {
             "host": loopback + interface("eth0", f"{self.HOST_V4}/24", f"{self.HOST_V6}/64")
                     + default("192.168.1.1", "fd00:1::1", "eth0"),
             "cpe": cpe + default("10.1.0.1", "fd10:1::1", "w1"),
-            "conc": conc + ["route add 192.168.1.0/24 via 10.1.0.2 dev w1",
-                            "route add fd00:1::/64 via fd10:1::2 dev w1"],
             "server": loopback
                       + interface("eth0", f"{self.SERVER_V4}/24", f"{self.SERVER_V6}/64")
                       + default(self.CONC_NET_V4, self.CONC_NET_V6, "eth0"),
@@ -561,7 +602,7 @@ class Lab:
 
     def _make_weather(self, link):
         # One packet is one packet on the wire, with a checksum of its own.
-        for node in ROUTERS:
+        for node in ("cpe", "conc"):
             self.run(node, ["ethtool", "-K", f"w{link}", "tx", "off", "tso", "off", "gso", "off"])
         network = self._access_network(link)
         network.attach()

@@ -58,6 +58,7 @@ static void fill_session(struct session_report *session, long i, uint64_t now_ns
 	session->mptcp = true;
 	session->token = 0xfffffffe;
 	session->subflow_count = 2;
+	strcpy(session->concentrator, "k1");
 	for (unsigned int j = 0; j < 2; j++) {
 		session->subflows[j].local = address(3, (uint16_t)(33000 + j));
 		session->subflows[j].remote = address(4, 6824);
@@ -99,7 +100,19 @@ static size_t links(void *owner, struct link_report *out, size_t max)
 	out->addresses[1] = address(5, 0);
 	out->address_count = 2;
 	out->sent_bytes = 123456789;
+	out->sent_rate = 1562500;
+	out->sessions = 7;
 	return 1;
+}
+
+static size_t concentrators(void *owner, struct concentrator_report *out, size_t max)
+{
+	*out = (struct concentrator_report){
+		.answers = true, .port = 6824, .weight = 2, .sessions = 5, .address_count = 1};
+	strcpy(out->name, evil_name);
+	out->addresses[0] = address(6, 0);
+	out[1] = (struct concentrator_report){.name = "k2", .weight = 1};
+	return 2;
 }
 
 static void counters(void *owner, uint64_t out[PLAIT_REASON_COUNT])
@@ -110,7 +123,8 @@ static void counters(void *owner, uint64_t out[PLAIT_REASON_COUNT])
 
 int main(int argc, char **argv)
 {
-	static const struct view_source source = {NULL, status, sessions, links, counters};
+	static const struct view_source source = {NULL,  status,        sessions,
+						  links, concentrators, counters};
 	struct control_server *server = NULL;
 	int error;
 

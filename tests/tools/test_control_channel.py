@@ -124,7 +124,7 @@ def test_sessions_document(agent):
         'protocol': 'tcp', 'inside': '192.0.2.1:40000', 'remote': '192.0.2.2:80',
         'state': 'established', 'idle_s': 0.0,
         'up': {'packets': 10, 'bytes': 1500}, 'down': {'packets': 20, 'bytes': 2000000},
-        'mptcp': True, 'token': 0xfffffffe, 'worker': 0,
+        'concentrator': 'k1', 'mptcp': True, 'token': 0xfffffffe, 'worker': 0,
         'subflows': [
             {'link': 'd\x1b]0;x\a\x7fsl', 'local': '192.0.2.3:33000', 'remote': '192.0.2.4:6824',
              'rtt_us': 12345, 'sent_bytes': 999950, 'received_bytes': 0, 'retransmits': 0,
@@ -138,8 +138,17 @@ def test_links_document(agent):
     assert ask(agent.connect(), 'links') == {'links': [
         {'name': 'd\x1b]0;x\a\x7fsl', 'interface': 'w1', 'type': '', 'use': 'always', 'weight': 3,
          'state': 'down', 'condition': 'lossy', 'rtt_us': 12345, 'rtt_min_us': 1200,
-         'loss_permille': 257, 'mtu': 1500, 'addresses': ['192.0.2.3', '192.0.2.5'],
+         'loss_permille': 257, 'mtu': 1500, 'sessions': 7,
+         'addresses': ['192.0.2.3', '192.0.2.5'], 'sent_bytes_per_s': 1562500,
+         'received_bytes_per_s': 0,
          'sent_bytes': 123456789, 'received_bytes': 0, 'sent_packets': 0, 'received_packets': 0}]}
+
+
+def test_concentrators_document(agent):
+    assert ask(agent.connect(), 'concentrators') == {'concentrators': [
+        {'name': 'd\x1b]0;x\a\x7fsl', 'answers': True, 'port': 6824, 'weight': 2, 'sessions': 5,
+         'addresses': ['192.0.2.6']},
+        {'name': 'k2', 'answers': False, 'port': 0, 'weight': 1, 'sessions': 0, 'addresses': []}]}
 
 
 def test_counters_document_names_every_reason(agent):
@@ -299,10 +308,11 @@ held SYNs  1
 def test_sessions_text(agent, plaitctl):
     result = plaitctl('sessions')
     lines = [line.split() for line in result.stdout.splitlines()]
-    assert lines[0] == ['PROTO', 'INSIDE', 'REMOTE', 'STATE', 'AGE', 'IDLE', 'UP', 'DOWN', 'LEG']
+    assert lines[0] == ['PROTO', 'INSIDE', 'REMOTE', 'STATE', 'AGE', 'IDLE', 'UP', 'DOWN', 'LEG',
+                        'CONCENTRATOR']
     assert lines[1][:4] == ['tcp', '192.0.2.1:40000', '192.0.2.2:80', 'established']
     assert lines[1][4:6] == ['1', 'min']
-    assert lines[1][8:] == ['0.0', 's', '1.5', 'kB', '2.0', 'MB', 'mptcp']
+    assert lines[1][8:] == ['0.0', 's', '1.5', 'kB', '2.0', 'MB', 'mptcp', 'k1']
     assert lines[2] == ['d\\x1b]0;x\\x07\\x7fsl', '192.0.2.3:33000', '192.0.2.4:6824', 'rtt',
                         '12.3', 'ms', 'sent', '1.0', 'MB', 'received', '0', 'B', 'retransmits', '0',
                         'regular']
@@ -313,8 +323,16 @@ def test_sessions_text(agent, plaitctl):
 
 def test_links_text(agent, plaitctl):
     assert outcome(plaitctl('links')) == (0, '''\
-NAME                 INTERFACE  TYPE  USE     WEIGHT  STATE  CONDITION  RTT ms  LOSS %   MTU      SENT  RECEIVED  ADDRESSES
-d\\x1b]0;x\\x07\\x7fsl  w1         -     always       3  down   lossy        12.3    25.7  1500  123.5 MB       0 B  192.0.2.3 192.0.2.5
+NAME                 INTERFACE  TYPE  USE     WEIGHT  STATE  CONDITION  RTT ms  LOSS %  SESSIONS           UP     DOWN   MTU      SENT  RECEIVED  ADDRESSES
+d\\x1b]0;x\\x07\\x7fsl  w1         -     always       3  down   lossy        12.3    25.7         7  12.5 Mbit/s  0 bit/s  1500  123.5 MB       0 B  192.0.2.3 192.0.2.5
+''', '')
+
+
+def test_concentrators_text(agent, plaitctl):
+    assert outcome(plaitctl('concentrators')) == (0, '''\
+NAME                 STATE        PORT  WEIGHT  SESSIONS  ADDRESSES
+d\\x1b]0;x\\x07\\x7fsl  answers      6824       2         5  192.0.2.6
+k2                   silent   preserve       1         0  -
 ''', '')
 
 
@@ -338,8 +356,10 @@ def test_json_is_the_document(agent, plaitctl, arguments):
 
 
 @pytest.mark.parametrize('arguments, error', [
-    ((), 'say what to show, one of: status sessions links counters'),
-    (('x\x1b[1m',), 'unknown noun "x\\x1b[1m"; there are: status sessions links counters'),
+    ((), 'say what to show, one of: status sessions links concentrators '
+         'counters'),
+    (('x\x1b[1m',), 'unknown noun "x\\x1b[1m"; there are: status sessions links '
+                     'concentrators counters'),
     (('status', 'links'), 'one noun at a time, "links" is one too many'),
     (('status', '--all'), '--all is for counters'),
     (('--wrong',), '--wrong: unknown option; see plaitctl --help'),

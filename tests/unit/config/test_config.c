@@ -93,6 +93,9 @@ Test(config, cpe_defaults)
 	cr_expect_eq(config.links[0].max_loss_percent, 0);
 	cr_expect_eq(config.congestion, CONGESTION_PLAIT);
 	cr_expect_eq(config.when_unreachable, UNREACHABLE_DIRECT);
+	cr_expect_eq(config.selection, SELECTION_ORDERED);
+	cr_expect_eq(config.concentrators[0].weight, 1);
+	cr_expect_eq(config.concentrators[0].check_ms, 800);
 	cr_expect_eq(config.links[0].gateway4.family, 0);
 	cr_expect_eq(config.links[0].gateway6.family, 0);
 	cr_expect_eq(config.concentrator_count, 1);
@@ -241,6 +244,7 @@ Test(config, every_key_of_a_cpe)
 		"handshake: eager\n"
 		"congestion_control: system\n"
 		"when_unreachable: refuse\n"
+		"concentrator_selection: weighted\n"
 		"udp: datagram\n"
 		"preserve_source: {ipv4: true, ipv6: false}\n"
 		"fastclose_on_expiry: true\n"
@@ -265,6 +269,7 @@ Test(config, every_key_of_a_cpe)
 	cr_expect_eq(config.links[0].max_loss_percent, 20);
 	cr_expect_eq(config.congestion, CONGESTION_SYSTEM);
 	cr_expect_eq(config.when_unreachable, UNREACHABLE_REFUSE);
+	cr_expect_eq(config.selection, SELECTION_WEIGHTED);
 	expect_addr(&config.links[0].gateway4, AF_INET, "10.1.0.254");
 	cr_expect_eq(config.links[0].gateway6.family, 0);
 	cr_expect_eq(config.links[1].use, USE_BACKUP);
@@ -493,6 +498,8 @@ static struct bad bad_cpe[] = {
 	 "links[0].max_loss_percent: expected a number from 1 to 100, not \"101\""},
 	{"role: cpe\nwhen_unreachable: never\n", 2, 19,
 	 "when_unreachable: expected direct or refuse, not \"never\""},
+	{"role: cpe\nconcentrator_selection: any\n", 2, 25,
+	 "concentrator_selection: expected ordered, hash or weighted, not \"any\""},
 	{"role: concentrator\nwhen_unreachable: direct\n", 2, 1,
 	 "when_unreachable: only for role: cpe"},
 	{"role: cpe\ncongestion_control: vegas\n", 2, 21,

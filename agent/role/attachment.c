@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "attachment.h"
+
+#include <netinet/in.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/addr_text.h"
+#include "base/log.h"
+
+enum { FIRST_LINK_TABLE = 1 }; /* from the instance's base */
+
+static const uint8_t families[LINK_FAMILIES] = {AF_INET, AF_INET6};
+
+static bool link_address(struct attachment *attachment, uint8_t family, struct plait_addr *out)
+{
+	struct own_addresses *own = &attachment->instance->own;
+	bool found = false;
+
+	pthread_rwlock_rdlock(&own->lock);
+	for (unsigned int i = 0; i < own->count && !found; i++) {
+		const struct plait_addr *addr = &own->entry[i].addr;
+		bool link_local = addr->family == AF_INET6 && addr->ip[0] == 0xfe &&
+				  (addr->ip[1] & 0xc0) == 0x80;
+
+		if (own->entry[i].ifindex != attachment->ifindex || own->entry[i].broadcast ||
+		    link_local || addr->family != family)
+			continue;
+		*out = *addr;
+		found = true;
+	}
+	pthread_rwlock_unlock(&own->lock);
+	return found;
+}
+
+/* The concentrator's address closest by the link's own routes; the first of equals. */
+static void choose_remote(struct attachment *attachment, const struct config_concentrator *to,
+			  uint8_t family, struct plait_addr *out)
+{
+	int best = -1;
+
+	for (unsigned int i = 0; i < to->address_count; i++) {
+		const struct plait_addr *addr = &to->addresses[i];
+		int bits;
+
+		if (addr->family != family)
+			continue;
+		bits = routes_prefix_to(&attachment->instance->rtnetlink, addr, attachment->table);
+		if (bits <= best)
+			continue;
+		best = bits;
+		*out = *addr;
+		out->port = htons(to->port);
+	}
+}
+
+/* The table of a link is the main table without the other links. */
+static int copy_routes(struct attachment *attachment, uint8_t family)
+{
+	const struct config_interfaces *lan = &attachment->instance->config->lan;
+	struct netlink *rtnetlink = &attachment->instance->rtnetlink;
+	int err = routes_copy(rtnetlink, family, attachment->ifindex, attachment->table);
+
+	for (unsigned int i = 0; !err && i < lan->count; i++)
+		err = routes_copy(rtnetlink, family, if_nametoindex(lan->name[i]),
+				  attachment->table);
+	return err;
+}
+
+static int route_family(struct attachment *attachment, uint8_t family,
+			const struct plait_addr *local)
+{
+	const struct config_link *config = attachment->config;
+	const struct plait_addr *gateway =
+		family == AF_INET ? &config->gateway4 : &config->gateway6;
+	struct netlink *rtnetlink = &attachment->instance->rtnetlink;
+	/* first of all: without it the address would leave by another link */
+	int err = routes_add_source_rule(rtnetlink, local, attachment->table, RULE_PRIORITY_LINK);
+
+	if (!err)
+		err = copy_routes(attachment, family);
+	if (!err && gateway->family)
+		err = routes_add_default(rtnetlink, family, attachment->table, attachment->ifindex,
+					 gateway);
+	return err;
+}
+
+static void route_anew(struct attachment *attachment, const struct plait_addr local[LINK_FAMILIES])
+{
+	routes_remove(&attachment->instance->rtnetlink, attachment->table, attachment->table);
+	for (unsigned int f = 0; f < LINK_FAMILIES; f++) {
+		int err = 0;
+
+		if (local[f].family)
+			err = route_family(attachment, families[f], &local[f]);
+		if (err)
+			log_warning("link %s: routes: %s", attachment->config->name,
+				    strerror(-err));
+	}
+	memcpy(attachment->routed, local, sizeof(attachment->routed));
+}
+
+/* An interface that goes takes its programs along; one that comes needs them. */
+static void attach_twin(struct attachment *attachment, bool ethernet)
+{
+	const char *program = ethernet ? "leg_egress_ether" : "leg_egress_raw";
+
+	if (attachment->twin_fd >= 0)
+		close(attachment->twin_fd);
+	attachment->twin_fd = -1;
+	if (!attachment->ifindex)
+		return;
+	attachment->twin_fd = dataplane_attach_own(attachment->instance->dataplane, program,
+						   attachment->ifindex, HOOK_EGRESS);
+	if (attachment->twin_fd < 0)
+		log_warning("attaching %s to %s: %s", program, attachment->config->interface,
+			    strerror(-attachment->twin_fd));
+}
+
+void attachment_open(struct attachment *attachment, struct instance *instance, unsigned int link)
+{
+	attachment->instance = instance;
+	attachment->config = &instance->config->links[link];
+	attachment->table = instance->mark_base + FIRST_LINK_TABLE + link;
+	attachment->twin_fd = -1;
+}
+
+void attachment_close(struct attachment *attachment)
+{
+	if (attachment->twin_fd >= 0)
+		close(attachment->twin_fd);
+}
+
+bool attachment_find(struct attachment *attachment)
+{
+	struct interface found = {};
+
+	if (interface_read(&attachment->instance->rtnetlink, attachment->config->interface, &found))
+		found.ifindex = 0;
+	if (found.ifindex != attachment->ifindex) {
+		attachment->ifindex = found.ifindex;
+		attach_twin(attachment, found.ethernet);
+	}
+	return found.up && found.carrier;
+}
+
+void attachment_paths(struct attachment *attachment, bool anew, struct paths *out)
+{
+	const struct config *config = attachment->instance->config;
+
+	memset(out, 0, sizeof(*out));
+	for (unsigned int f = 0; attachment->ifindex && f < LINK_FAMILIES; f++)
+		link_address(attachment, families[f], &out->local[f]);
+	if (anew || memcmp(out->local, attachment->routed, sizeof(out->local)))
+		route_anew(attachment, out->local);
+	for (unsigned int f = 0; f < LINK_FAMILIES; f++)
+		for (unsigned int i = 0; out->local[f].family && i < config->concentrator_count;
+		     i++)
+			choose_remote(attachment, &config->concentrators[i], families[f],
+				      &out->remote[i][f]);
+}
+
+bool paths_lead_to(const struct paths *paths, unsigned int concentrator)
+{
+	return paths->remote[concentrator][0].family || paths->remote[concentrator][1].family;
+}
