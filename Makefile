@@ -9,7 +9,7 @@ CLANG   := clang
 BPFTOOL := $(shell command -v bpftool || echo /usr/sbin/bpftool)
 B       := build
 
-PACKAGES := libbpf libmnl yaml-0.1 jansson libsystemd
+PACKAGES := libbpf libmnl yaml-0.1 jansson libsystemd libcares
 CPPFLAGS += -D_GNU_SOURCE -DPLAIT_VERSION='"$(VERSION)"' -Iinclude -Iagent -I$(B)/bpf
 WARN     := -Wall -Wextra -Wstrict-prototypes -Wmissing-prototypes -Wshadow -Wundef -Wno-unused-parameter
 CFLAGS   += -std=gnu11 -O2 -g -pthread $(WARN)

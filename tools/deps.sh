@@ -9,7 +9,7 @@ set -eu
 PACKAGES="
 make gcc clang llvm pkg-config bpftool
 libbpf-dev libelf-dev zlib1g-dev linux-libc-dev
-libyaml-dev libmnl-dev libjansson-dev libsystemd-dev
+libyaml-dev libmnl-dev libjansson-dev libsystemd-dev libc-ares-dev
 libcriterion-dev libclang-rt-14-dev
 clang-format clang-tidy cppcheck scdoc
 python3 python3-pytest python3-scapy

@@ -146,8 +146,8 @@ static const struct list links =
 #define IN_CONCENTRATOR(field) \
 	.offset = offsetof(struct config_concentrator, field), .flags = FOR_CPE
 static const struct list concentrator_addresses =
-	LIST(struct config_concentrator, address_count, addresses,
-	     .read = config_read_unique_address, .min = 1);
+	LIST(struct config_concentrator, address_count, addresses, .read = config_read_unique_host,
+	     .min = 1);
 static const struct key concentrator_keys[] = {
 	{"name", config_read_unique_name, &concentrators, IN_CONCENTRATOR(name) | REQUIRED},
 	{"addresses", walk_list, &concentrator_addresses, .flags = FOR_CPE | REQUIRED},

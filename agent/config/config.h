@@ -16,6 +16,7 @@
 
 enum {
 	CONFIG_NAME_BYTES = 32,
+	CONFIG_HOST_BYTES = 254, /* RFC 1035 §2.3.4, without the dot at its end */
 	CONFIG_MAX_INTERFACES = 16,
 	CONFIG_MAX_LINKS = 8, /* MPTCP allows eight further subflows */
 	CONFIG_MAX_CONCENTRATORS = 8,
@@ -57,10 +58,16 @@ struct config_link {
 	struct plait_addr gateway4, gateway6; /* family 0: take what the main table has */
 };
 
+/* Its address, or the name to ask for. */
+struct config_host {
+	struct plait_addr addr; /* family 0: by name; port 0 */
+	char name[CONFIG_HOST_BYTES];
+};
+
 struct config_concentrator {
 	char name[CONFIG_NAME_BYTES];
 	unsigned int address_count;
-	struct plait_addr addresses[CONFIG_MAX_ADDRESSES]; /* port is 0 */
+	struct config_host addresses[CONFIG_MAX_ADDRESSES];
 	uint16_t port; /* host byte order; 0: preserve */
 	unsigned int weight; /* 1 to 1000, default 1 */
 	uint32_t check_ms; /* between health checks, default 800 ms */

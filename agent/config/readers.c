@@ -122,17 +122,27 @@ static bool has_address(const struct plait_addr *addresses, unsigned int count,
 	return false;
 }
 
-/* Is addr given already, by the concentrator or subscriber that is being read or one before? */
+static bool has_host(const struct config_concentrator *concentrator, const struct config_host *host)
+{
+	for (unsigned int i = 0; i < concentrator->address_count; i++)
+		if (memcmp(&concentrator->addresses[i], host, sizeof(*host)) == 0)
+			return true;
+	return false;
+}
+
+static bool host_taken(const struct config *config, const struct config_host *host)
+{
+	for (unsigned int i = 0; i < CONFIG_MAX_CONCENTRATORS; i++)
+		if (has_host(&config->concentrators[i], host))
+			return true;
+	return false;
+}
+
+/* Is addr given already, by the subscriber that is being read or one before? */
 static bool address_taken(const struct config *config, const struct plait_addr *addr)
 {
 	if (has_address(config->customer_addresses, config->customer_address_count, addr))
 		return true;
-	for (unsigned int i = 0; i < CONFIG_MAX_CONCENTRATORS; i++) {
-		const struct config_concentrator *concentrator = &config->concentrators[i];
-
-		if (has_address(concentrator->addresses, concentrator->address_count, addr))
-			return true;
-	}
 	for (unsigned int i = 0; i < CONFIG_MAX_SUBSCRIBERS; i++) {
 		const struct config_subscriber *subscriber = &config->subscribers[i];
 
@@ -153,6 +163,26 @@ int config_read_unique_address(struct walk *walk, const struct node *node, void 
 	if (address_taken(walk->config, &addr))
 		return walk_fail(walk, node, "%s is given before", node->text);
 	*(struct plait_addr *)into = addr;
+	return 0;
+}
+
+int config_read_unique_host(struct walk *walk, const struct node *node, void *into,
+			    const void *with)
+{
+	struct config_host host = {};
+	int err = 0;
+
+	if (node->kind == NODE_SCALAR && host_name_valid(node->text))
+		strcpy(host.name, node->text);
+	else if (node->kind != NODE_SCALAR || value_address(node->text, &host.addr) < 0)
+		err = walk_expected(walk, node, "an IPv4 or IPv6 address or a host name");
+	else
+		err = config_read_address(walk, node, &host.addr, NULL);
+	if (err < 0)
+		return err;
+	if (host_taken(walk->config, &host))
+		return walk_fail(walk, node, "%s is given before", node->text);
+	*(struct config_host *)into = host;
 	return 0;
 }
 

@@ -24,6 +24,9 @@ int config_read_address(struct walk *walk, const struct node *node, void *into, 
 /* struct plait_addr; one that is given nowhere else */
 int config_read_unique_address(struct walk *walk, const struct node *node, void *into,
 			       const void *unused);
+/* struct config_host; one that is given nowhere else */
+int config_read_unique_host(struct walk *walk, const struct node *node, void *into,
+			    const void *unused);
 /* struct plait_prefix */
 int config_read_prefix(struct walk *walk, const struct node *node, void *into, const void *unused);
 /* struct plait_prefix; one that overlaps with no pool */

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { NAME_MAX_CHARS = 31, MAX_PORT = 65535 };
+enum { NAME_MAX_CHARS = 31, LABEL_MAX_CHARS = 63, HOST_NAME_MAX_CHARS = 253, MAX_PORT = 65535 };
 
 static bool is_digit(char c)
 {
@@ -201,6 +201,30 @@ bool name_valid(const char *text)
 		if (!is_letter(*at) && !is_digit(*at) && !strchr("_.-", *at))
 			return false;
 	return true;
+}
+
+/* Up to the next dot or the end; its length, 0 if it is none. */
+static size_t label_length(const char *text)
+{
+	size_t len = 0;
+
+	while (is_letter(text[len]) || is_digit(text[len]) || text[len] == '-')
+		len++;
+	if (len == 0 || len > LABEL_MAX_CHARS || text[0] == '-' || text[len - 1] == '-')
+		return 0;
+	return len;
+}
+
+bool host_name_valid(const char *text)
+{
+	const char *label = text;
+	size_t len;
+
+	if (strlen(text) > HOST_NAME_MAX_CHARS)
+		return false;
+	while ((len = label_length(label)) && label[len] == '.')
+		label += len + 1;
+	return len && !label[len] && is_letter(label[0]);
 }
 
 bool interface_valid(const char *text)

@@ -33,6 +33,8 @@ const char *address_unusable(const struct plait_addr *addr);
 
 /* Instances, links ... : [A-Za-z0-9][A-Za-z0-9_.-]{0,30}, because names become file names. */
 bool name_valid(const char *text);
+/* A host's name by RFC 1123 §2.1; never what looks like an IPv4 address. */
+bool host_name_valid(const char *text);
 /* What the kernel takes as an interface's name, in printable ASCII. */
 bool interface_valid(const char *text);
 

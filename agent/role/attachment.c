@@ -8,7 +8,10 @@
 #include "base/addr_text.h"
 #include "base/log.h"
 
-enum { FIRST_LINK_TABLE = 1 }; /* from the instance's base */
+enum {
+	FIRST_LINK_TABLE = 1, /* from the instance's base */
+	KNOWN_MAX = CONFIG_MAX_ADDRESSES * 2, /* addresses of a concentrator that are looked at */
+};
 
 static const uint8_t families[LINK_FAMILIES] = {AF_INET, AF_INET6};
 
@@ -34,23 +37,26 @@ static bool link_address(struct attachment *attachment, uint8_t family, struct p
 }
 
 /* The concentrator's address closest by the link's own routes; the first of equals. */
-static void choose_remote(struct attachment *attachment, const struct config_concentrator *to,
-			  uint8_t family, struct plait_addr *out)
+static void choose_remote(struct attachment *attachment, unsigned int concentrator, uint8_t family,
+			  struct plait_addr *out)
 {
+	const struct config *config = attachment->instance->config;
+	struct plait_addr known[KNOWN_MAX];
+	unsigned int count = remotes_of(attachment->remotes, concentrator, known, KNOWN_MAX);
 	int best = -1;
 
-	for (unsigned int i = 0; i < to->address_count; i++) {
-		const struct plait_addr *addr = &to->addresses[i];
+	for (unsigned int i = 0; i < count; i++) {
 		int bits;
 
-		if (addr->family != family)
+		if (known[i].family != family)
 			continue;
-		bits = routes_prefix_to(&attachment->instance->rtnetlink, addr, attachment->table);
+		bits = routes_prefix_to(&attachment->instance->rtnetlink, &known[i],
+					attachment->table);
 		if (bits <= best)
 			continue;
 		best = bits;
-		*out = *addr;
-		out->port = htons(to->port);
+		*out = known[i];
+		out->port = htons(config->concentrators[concentrator].port);
 	}
 }
 
@@ -117,9 +123,11 @@ static void attach_twin(struct attachment *attachment, bool ethernet)
 			    strerror(-attachment->twin_fd));
 }
 
-void attachment_open(struct attachment *attachment, struct instance *instance, unsigned int link)
+void attachment_open(struct attachment *attachment, struct instance *instance,
+		     const struct remotes *remotes, unsigned int link)
 {
 	attachment->instance = instance;
+	attachment->remotes = remotes;
 	attachment->config = &instance->config->links[link];
 	attachment->table = instance->mark_base + FIRST_LINK_TABLE + link;
 	attachment->twin_fd = -1;
@@ -156,8 +164,7 @@ void attachment_paths(struct attachment *attachment, bool anew, struct paths *ou
 	for (unsigned int f = 0; f < LINK_FAMILIES; f++)
 		for (unsigned int i = 0; out->local[f].family && i < config->concentrator_count;
 		     i++)
-			choose_remote(attachment, &config->concentrators[i], families[f],
-				      &out->remote[i][f]);
+			choose_remote(attachment, i, families[f], &out->remote[i][f]);
 }
 
 bool paths_lead_to(const struct paths *paths, unsigned int concentrator)

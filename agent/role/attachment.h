@@ -7,6 +7,7 @@
 #define PLAIT_ROLE_ATTACHMENT_H
 
 #include "instance.h"
+#include "remotes.h"
 
 enum { LINK_FAMILIES = 2 };
 
@@ -18,6 +19,7 @@ struct paths {
 
 struct attachment {
 	struct instance *instance;
+	const struct remotes *remotes;
 	const struct config_link *config;
 	uint32_t table;
 	unsigned int ifindex; /* 0: no such interface now */
@@ -25,7 +27,8 @@ struct attachment {
 	struct plait_addr routed[LINK_FAMILIES]; /* whose routes are in the table */
 };
 
-void attachment_open(struct attachment *attachment, struct instance *instance, unsigned int link);
+void attachment_open(struct attachment *attachment, struct instance *instance,
+		     const struct remotes *remotes, unsigned int link);
 void attachment_close(struct attachment *attachment);
 
 /* Find the interface, which may have come, gone or changed. True: up, with carrier. */

@@ -37,6 +37,7 @@ enum { EARLY_BYTES_MAX = 1400 };
 struct cpe {
 	struct instance instance;
 	struct role_ops ops;
+	struct remotes remotes;
 	struct links links;
 	struct concentrators concentrators;
 	bool draining; /* main thread's */
@@ -190,6 +191,11 @@ static void network_changed(struct instance *instance, bool routes)
 	links_refresh(&container_of(instance, struct cpe, instance)->links, routes);
 }
 
+static void remotes_changed(struct remotes *remotes)
+{
+	links_refresh(&container_of(remotes, struct cpe, remotes)->links, false);
+}
+
 /* The rule as it is now: what would be bonded may have to go direct. */
 static struct plait_policy_rule rule_now(const struct plait_policy_rule *rule, bool direct)
 {
@@ -293,7 +299,9 @@ static int open_cpe(struct role *role, struct config *config, struct loop *loop)
 		err = instance_publish_interfaces(&cpe->instance, "lan_interfaces", &config->lan);
 	if (err)
 		return err;
-	err = links_open(&cpe->links, &cpe->instance, loop);
+	err = remotes_open(&cpe->remotes, config, loop, remotes_changed);
+	if (!err)
+		err = links_open(&cpe->links, &cpe->instance, &cpe->remotes, loop);
 	if (err)
 		return err;
 	cpe->instance.on_change = network_changed;
@@ -311,6 +319,7 @@ static void close_cpe(struct role *role)
 		return;
 	concentrators_close(&cpe->concentrators);
 	links_close(&cpe->links);
+	remotes_close(&cpe->remotes);
 	instance_close(&cpe->instance);
 	free(cpe);
 	role->own = NULL;
@@ -404,10 +413,10 @@ static size_t concentrators(struct role *role, struct concentrator_report *out, 
 			.port = from->port,
 			.weight = from->weight,
 			.sessions = count_sessions(sessions, session_count, goes_to, from->name),
-			.address_count = from->address_count,
 		};
 		memcpy(to->name, from->name, sizeof(to->name));
-		memcpy(to->addresses, from->addresses, sizeof(to->addresses));
+		to->address_count = remotes_of(&cpe->remotes, (unsigned int)count, to->addresses,
+					       sizeof(to->addresses) / sizeof(*to->addresses));
 	}
 	free(sessions);
 	return count;

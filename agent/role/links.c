@@ -255,14 +255,16 @@ static void open_link(struct links *links, unsigned int i)
 
 	link->links = links;
 	link->config = config;
-	attachment_open(&link->attachment, links->instance, i);
+	attachment_open(&link->attachment, links->instance, links->remotes, i);
 	probe_open(&link->probe, links->loop, answered);
 	link_state_init(&link->state, &limits);
 }
 
-int links_open(struct links *links, struct instance *instance, struct loop *loop)
+int links_open(struct links *links, struct instance *instance, const struct remotes *remotes,
+	       struct loop *loop)
 {
 	links->instance = instance;
+	links->remotes = remotes;
 	links->loop = loop;
 	links->count = instance->config->link_count;
 	for (unsigned int i = 0; i < links->count; i++)

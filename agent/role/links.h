@@ -32,6 +32,7 @@ struct link {
 
 struct links {
 	struct instance *instance;
+	const struct remotes *remotes;
 	struct loop *loop;
 	pthread_rwlock_t lock;
 	unsigned int count;
@@ -44,7 +45,8 @@ struct links {
 };
 
 /* Find out what there is and follow it. 0 or negative errno. */
-int links_open(struct links *links, struct instance *instance, struct loop *loop);
+int links_open(struct links *links, struct instance *instance, const struct remotes *remotes,
+	       struct loop *loop);
 void links_close(struct links *links);
 
 /* Addresses, carriers or routes have changed; anew: also routes that look the same. */

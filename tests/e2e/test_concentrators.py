@@ -216,3 +216,61 @@ def test_P2_a_concentrator_without_a_port_of_its_own_is_checked_by_echoes():
         lab.run("conc", ["ip", "link", "set", "w2", "up"])
         wait_noticed(lab, "concentrator k1 answers again")
         assert server.port
+
+
+# Names
+
+def names_for(lab, hosts=""):
+    """A command that gives a program name files of its own, whose name server is silent, and
+    the path of its /etc/hosts."""
+    files = {"hosts": hosts, "resolv.conf": "nameserver 203.0.113.77\n"}
+    for name, text in files.items():
+        (lab.dir / name).write_text(text)
+    binds = " && ".join(f"mount --bind {lab.dir}/{name} /etc/{name}" for name in files)
+    return ["unshare", "--mount", "sh", "-c", f"{binds} && exec \"$@\"", "sh"], lab.dir / "hosts"
+
+
+def test_P2_concentrator_by_name_that_changes_its_address():
+    with PlaitLab() as lab, Server(lab, "server", lab.SERVER_V4, echo) as server:
+        own_files, hosts = names_for(lab, "10.1.0.1 k1.example\nfd10:1::1 k1.example\n")
+        lab.plaitd("conc")
+        lab.plaitd("cpe", {"concentrators": [{"name": "k1", "addresses": ["k1.example"]}]},
+                   prefix=own_files)
+        wait_noticed(lab, "k1.example is 10.1.0.1")
+        eventually(lambda: bonded_one(lab, lab.SERVER_V4, server.port))
+        hosts.write_text("10.2.0.1 k1.example\n")
+        eventually(lambda: "k1.example is 10.2.0.1" in lab.log("cpe"), 8, "the new address")
+        assert bonded_one(lab, lab.SERVER_V4, server.port)
+        listed, = concentrators(lab).values()
+        assert listed["addresses"] == ["10.2.0.1"]
+        hosts.write_text("")
+        eventually(lambda: "k1.example leads to no address" in lab.log("cpe"), 15, "its end")
+        assert bonded_one(lab, lab.SERVER_V4, server.port), "what was known goes on to count"
+
+
+def test_P2_name_that_leads_to_nothing_does_not_stop_the_others():
+    with PlaitLab() as lab, Server(lab, "server", lab.SERVER_V4, echo) as server:
+        own_files, hosts = names_for(lab, "127.0.0.1 here.example\n")
+        lab.plaitd("conc")
+        known, = lab.plait_config("cpe")["concentrators"]
+        lab.plaitd("cpe", {"concentrators": [
+            {"name": "lost", "addresses": ["nowhere.example", "here.example"]}, known]},
+                   prefix=own_files)
+        wait_noticed(lab, "concentrator lost does not answer")
+        wait_noticed(lab, "here.example leads to no address")
+        assert bonded_one(lab, lab.SERVER_V4, server.port)
+        eventually(lambda: "nowhere.example leads to no address" in lab.log("cpe"), 15, "giving up")
+        hosts.write_text("10.1.0.1 nowhere.example\n")
+        eventually(lambda: "concentrator lost answers again" in lab.log("cpe"), 15, "its return")
+
+
+def test_P3_only_a_name_that_leads_to_nothing_is_no_concentrator():
+    with PlaitLab() as lab, Server(lab, "server", lab.SERVER_V4, echo) as server:
+        own_files, _ = names_for(lab)
+        lab.plaitd("cpe", {"concentrators": [{"name": "k1", "addresses": ["nowhere.example"]}]},
+                   prefix=own_files)
+        wait_noticed(lab, "concentrator k1 does not answer")
+        assert not bonded_one(lab, lab.SERVER_V4, server.port)
+        started = time.monotonic()
+        assert lab.stop_plaitd("cpe") == 0
+        assert time.monotonic() - started < 2, "the question is still on its way"

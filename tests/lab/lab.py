@@ -393,14 +393,16 @@ class Lab:
         path.write_text(extra_config)
         return path
 
-    def plaitd(self, role, extra_config=None, env=None):
-        """Starts plaitd in role "cpe", "conc" or "conc2" and waits until it serves its control socket."""
+    def plaitd(self, role, extra_config=None, env=None, prefix=()):
+        """Starts plaitd in role "cpe", "conc" or "conc2" and waits until it serves its control
+        socket. `prefix`: a command that becomes it."""
         name = self.agent_name(role)
         config = self.write_config(role, extra_config)
         log = self.dir / f"{name}.log"
         socket = CONTROL_DIR / f"{name}.sock"
         socket.unlink(missing_ok=True)
-        process = self.popen(self._node_of(role), [BUILD / "plaitd", "-c", config], log=log.name,
+        process = self.popen(self._node_of(role), [*prefix, BUILD / "plaitd", "-c", config],
+                             log=log.name,
                              env={**os.environ, **(env or {})})
         self._wait_ready(process, socket, log)
         agent = Agent(name, process, config, log)

@@ -163,8 +163,8 @@ Test(config, cpe_of_the_design)
 	cr_expect_eq(config.links[1].weight, 1);
 	cr_expect_str_eq(config.concentrators[0].name, "k1");
 	cr_assert_eq(config.concentrators[0].address_count, 2);
-	expect_addr(&config.concentrators[0].addresses[0], AF_INET, "10.1.0.1");
-	expect_addr(&config.concentrators[0].addresses[1], AF_INET, "10.2.0.1");
+	expect_addr(&config.concentrators[0].addresses[0].addr, AF_INET, "10.1.0.1");
+	expect_addr(&config.concentrators[0].addresses[1].addr, AF_INET, "10.2.0.1");
 	cr_assert_eq(config.policy_count, 1);
 	cr_expect_eq(config.policy[0].in_use, 1);
 	cr_expect_eq(config.policy[0].protocol, 17);
@@ -279,7 +279,7 @@ Test(config, every_key_of_a_cpe)
 	expect_addr(&config.links[2].gateway6, AF_INET6, "fe80::1");
 
 	cr_assert_eq(config.concentrator_count, 2);
-	expect_addr(&config.concentrators[0].addresses[0], AF_INET6, "fd10:1::1");
+	expect_addr(&config.concentrators[0].addresses[0].addr, AF_INET6, "fd10:1::1");
 	cr_expect_eq(config.concentrators[0].port, 0);
 	cr_expect_eq(config.concentrators[1].port, 65535);
 
@@ -533,8 +533,9 @@ static struct bad bad_cpe[] = {
 	 "concentrators[0].name: missing"},
 	{"role: cpe\nconcentrators: [{name: k1, addresses: 10.1.0.1}]\n", 2, 39,
 	 "concentrators[0].addresses: expected a list, not \"10.1.0.1\""},
-	{"role: cpe\nconcentrators: [{name: k1, addresses: [k1.example]}]\n", 2, 40,
-	 "concentrators[0].addresses[0]: expected an IPv4 or IPv6 address, not \"k1.example\""},
+	{"role: cpe\nconcentrators: [{name: k1, addresses: [k1..example]}]\n", 2, 40,
+	 "concentrators[0].addresses[0]: expected an IPv4 or IPv6 address or a host "
+	 "name, not \"k1..example\""},
 	{"role: cpe\nconcentrators: [{name: k1, addresses: [127.0.0.1]}]\n", 2, 40,
 	 "concentrators[0].addresses[0]: 127.0.0.1 is a loopback address"},
 	{"role: cpe\nconcentrators: [{name: k1, addresses: [\"::1\"]}]\n", 2, 40,
@@ -551,6 +552,8 @@ static struct bad bad_cpe[] = {
 	 "concentrators[0].addresses[0]: ::ffff:10.1.0.1 is an IPv4 address in disguise"},
 	{"role: cpe\nconcentrators: [{name: k1, addresses: [10.1.0.1, 10.1.0.1]}]\n", 2, 50,
 	 "concentrators[0].addresses[1]: 10.1.0.1 is given before"},
+	{"role: cpe\nconcentrators: [{name: k1, addresses: [k1.example, k1.example]}]\n", 2, 52,
+	 "concentrators[0].addresses[1]: k1.example is given before"},
 	{"role: cpe\nconcentrators:\n- {name: k1, addresses: [10.1.0.1]}\n"
 	 "- {name: k2, addresses: [10.2.0.1, 10.1.0.1]}\n",
 	 4, 36, "concentrators[1].addresses[1]: 10.1.0.1 is given before"},

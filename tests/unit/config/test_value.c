@@ -263,3 +263,26 @@ Test(value, interfaces)
 	for (size_t i = 0; i < COUNT(bad); i++)
 		cr_expect_not(interface_valid(bad[i]), "%s", bad[i]);
 }
+
+Test(value, host_names)
+{
+	static const char *const good[] = {"k1",      "k1.example", "3com.example",
+					   "a-b.c-d", "1.a",        "10.1.0.x"};
+	static const char *const bad[] = {"",    ".",    "k1.", ".k1",         "k1..example",
+					  "-a",  "a-",   "a_b", "10.1.0.256",  "10.1.0.1",
+					  "::1", "a.-b", "a b", "k1.\xc3\xa9", "k1.3"};
+	char longest[260] = "";
+
+	for (size_t i = 0; i < COUNT(good); i++)
+		cr_expect(host_name_valid(good[i]), "%s", good[i]);
+	for (size_t i = 0; i < COUNT(bad); i++)
+		cr_expect_not(host_name_valid(bad[i]), "%s", bad[i]);
+	memset(longest, 'a', 253);
+	longest[63] = longest[127] = longest[191] = '.';
+	cr_expect(host_name_valid(longest));
+	longest[253] = 'a';
+	cr_expect_not(host_name_valid(longest));
+	longest[253] = '\0';
+	longest[63] = 'a';
+	cr_expect_not(host_name_valid(longest));
+}
