@@ -37,18 +37,18 @@ struct session_report {
 struct link_report {
 	char name[32], interface[IF_NAMESIZE], type[32];
 	const char *use; /* "always", "overflow", "backup", or "customer" / "internet" */
-	bool up, carrier;
 	const char *condition; /* "in use", or why not; NULL on the concentrator */
+	bool up, carrier;
 	uint32_t rtt_us, rtt_min_us; /* of probes; 0: unknown */
 	uint32_t loss_permille;
 	unsigned int weight;
 	uint32_t mtu;
-	unsigned int address_count;
-	struct plait_addr addresses[8];
+	unsigned int sessions; /* with a subflow over it */
 	uint64_t sent_bytes, received_bytes; /* of the interface, since it exists */
 	uint64_t sent_packets, received_packets;
 	uint64_t sent_rate, received_rate; /* octets a second; 0 on the concentrator */
-	unsigned int sessions; /* with a subflow over it */
+	unsigned int address_count;
+	struct plait_addr addresses[8];
 };
 
 struct concentrator_report {
