@@ -38,7 +38,6 @@ struct link_report {
 	char name[32], interface[IF_NAMESIZE], type[32];
 	const char *use; /* "always", "overflow", "backup", or "customer" / "internet" */
 	const char *condition; /* "in use", or why not; NULL on the concentrator */
-	bool up, carrier;
 	uint32_t rtt_us, rtt_min_us; /* of probes; 0: unknown */
 	uint32_t loss_permille;
 	unsigned int weight;
@@ -49,6 +48,7 @@ struct link_report {
 	uint64_t sent_rate, received_rate; /* octets a second; 0 on the concentrator */
 	unsigned int address_count;
 	struct plait_addr addresses[8];
+	bool up, carrier;
 };
 
 struct concentrator_report {
