@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "congestion.skel.h"
@@ -16,7 +17,17 @@
 #define ATTACH_STRUCT_OPS ((enum bpf_attach_type)44)
 
 /* As it stands in the object; libbpf 1.1 cannot set a field of a struct_ops map. */
-static const char placeholder[16] = "plait_congestio";
+static const char placeholder[CONGESTION_NAME_BYTES] = "plait_congestio";
+
+#define NAME_BEGINS "plait_"
+
+enum {
+	RANDOM_CHARS = 8, /* five bits each */
+	NAMES_TRIED = 4,
+};
+
+_Static_assert(sizeof(NAME_BEGINS) + RANDOM_CHARS <= CONGESTION_NAME_BYTES,
+	       "the kernel would cut it");
 
 struct congestion {
 	struct bpf_object *object;
@@ -24,13 +35,27 @@ struct congestion {
 	char elf[];
 };
 
-static int rename_to(char *elf, size_t elf_bytes, const char *name)
+static int invent_name(char name[CONGESTION_NAME_BYTES])
+{
+	static const char letters[33] = "abcdefghijklmnopqrstuvwxyz234567";
+	uint8_t random[RANDOM_CHARS];
+
+	if (getrandom(random, sizeof(random), 0) != sizeof(random))
+		return -errno;
+	memset(name, 0, CONGESTION_NAME_BYTES);
+	strcpy(name, NAME_BEGINS);
+	for (unsigned int i = 0; i < RANDOM_CHARS; i++)
+		name[strlen(NAME_BEGINS) + i] = letters[random[i] % 32];
+	return 0;
+}
+
+static int put_name(char *elf, size_t elf_bytes, const char name[CONGESTION_NAME_BYTES])
 {
 	char *at = memmem(elf, elf_bytes, placeholder, sizeof(placeholder));
 
 	if (!at)
 		return -ENOENT;
-	snprintf(at, sizeof(placeholder), "%s", name);
+	memcpy(at, name, CONGESTION_NAME_BYTES);
 	return 0;
 }
 
@@ -66,7 +91,7 @@ static int load(struct congestion *congestion, size_t elf_bytes)
 	return err ? err : attach(congestion, map);
 }
 
-int congestion_open(struct congestion **out, const char *name)
+static int open_as(struct congestion **out, const char name[CONGESTION_NAME_BYTES])
 {
 	size_t elf_bytes;
 	const void *elf = plait_congestion__elf_bytes(&elf_bytes);
@@ -77,7 +102,7 @@ int congestion_open(struct congestion **out, const char *name)
 		return -ENOMEM;
 	memcpy(congestion->elf, elf, elf_bytes);
 	congestion->link_fd = -1;
-	err = rename_to(congestion->elf, elf_bytes, name);
+	err = put_name(congestion->elf, elf_bytes, name);
 	if (!err)
 		err = load(congestion, elf_bytes);
 	if (err) {
@@ -86,6 +111,21 @@ int congestion_open(struct congestion **out, const char *name)
 	}
 	*out = congestion;
 	return 0;
+}
+
+int congestion_open(struct congestion **out, char name[CONGESTION_NAME_BYTES])
+{
+	char invented[CONGESTION_NAME_BYTES];
+	int err = -EEXIST;
+
+	for (unsigned int i = 0; err == -EEXIST && i < NAMES_TRIED; i++) {
+		err = invent_name(invented);
+		if (!err)
+			err = open_as(out, invented);
+	}
+	if (!err)
+		memcpy(name, invented, sizeof(invented));
+	return err;
 }
 
 void congestion_close(struct congestion *congestion)

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "congestion.h"
 #include "plait_addr.h"
 
 /*
@@ -27,7 +28,7 @@ int tcp_dial(const struct plait_addr *from, const struct plait_addr *to);
 /* What sockets of legs have in common; subflows and accepted sockets inherit it. */
 struct leg_options {
 	uint32_t mark;
-	char congestion[16]; /* TCP_CONGESTION; empty: the system's */
+	char congestion[CONGESTION_NAME_BYTES]; /* TCP_CONGESTION; empty: the system's */
 };
 
 /*

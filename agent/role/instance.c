@@ -139,19 +139,16 @@ static int prepare_tap(struct instance *instance)
 /* Without its own congestion control uneven links are used worse, and nothing else. */
 static void prepare_legs(struct instance *instance)
 {
-	char name[sizeof(instance->leg.congestion)]; /* of letters, digits and _ */
 	int err;
 
 	instance->leg.mark = instance->mark_base + PLAIT_MARK_LEG;
 	if (instance->config->congestion == CONGESTION_SYSTEM)
 		return;
-	snprintf(name, sizeof(name), "plait_%03x", instance->mark_base >> 4 & 0xfff);
-	err = congestion_open(&instance->congestion, name);
+	err = congestion_open(&instance->congestion, instance->leg.congestion);
 	if (err)
-		log_warning("congestion control %s: %s; the system's is used", name,
-			    strerror(-err));
+		log_warning("plait's congestion control: %s; the system's is used", strerror(-err));
 	else
-		memcpy(instance->leg.congestion, name, sizeof(name));
+		log_debug("legs have the congestion control %s", instance->leg.congestion);
 }
 
 static void on_address(void *context, unsigned int ifindex, const struct plait_addr *addr,

@@ -3,6 +3,9 @@
 
 import json
 import pathlib
+import re
+import signal
+import subprocess
 
 import pytest
 
@@ -34,26 +37,44 @@ def test_P2_uneven_links(mbit, wanted, way):
         assert goodput(lab, *(["-R"] if way == "download" else [])) > wanted
 
 
-def test_P2_congestion_control_comes_and_goes_with_its_instance():
+def congestion_controls(lab, node):
+    """Those of plait's that sockets of legs have at `node`."""
+    sockets = lab.run(node, ["ss", "-Htin", "( dport", "=", f":{lab.PORT}", "or", "sport", "=",
+                             f":{lab.PORT}", ")"]).stdout
+    return set(re.findall(r"\bplait_[a-z0-9]{8}\b", sockets))
+
+
+def names_known():
+    """The kernel's, and so also of instances in other network namespaces."""
+    return AVAILABLE.read_text().split()
+
+
+def maps_known():
+    shown = subprocess.run(["bpftool", "-j", "struct_ops", "show"], check=True,
+                           capture_output=True, text=True).stdout
+    return {entry["id"] for entry in json.loads(shown)}
+
+
+def maps_of(pid):
+    """The ids of all maps a process holds."""
+    held = [file.read_text() for file in pathlib.Path(f"/proc/{pid}/fdinfo").iterdir()]
+    return {int(number) for text in held for number in re.findall(r"^map_id:\s*(\d+)", text, re.M)}
+
+
+@pytest.mark.parametrize("ending", ["stop", "kill"])
+def test_P2_congestion_control_comes_and_goes_with_its_instance(ending):
     with running(conc={"congestion_control": "system"}) as lab:
         start_iperf3(lab)
-
-        def own(node):
-            """What the instance's congestion control is called: like its TAP device."""
-            links = json.loads(lab.run(node, ["ip", "-j", "link"]).stdout)
-            name, = [link["ifname"] for link in links if link["ifname"].startswith("plait-")]
-            return name.replace("-", "_")
-
-        def known():
-            return AVAILABLE.read_text().split()
-
-        name = own("cpe")
-        assert name in known() and own("conc") not in known()
         lab.popen("host", ["iperf3", "-c", lab.SERVER_V4, "-t", "3"], log="load.log")
-        eventually(lambda: name in lab.run("cpe", ["ss", "-Htin", "dport", "=",
-                                                   f":{lab.PORT}"]).stdout, what="use of it")
-        assert name not in lab.run("conc", ["ss", "-Htin", "sport", "=", f":{lab.PORT}"]).stdout
+        name, = eventually(lambda: congestion_controls(lab, "cpe"), what="use of it")
+        assert not congestion_controls(lab, "conc")
+        assert name in names_known()
         agent = lab.agents.pop("cpe")
-        agent.process.kill()
+        own_map, = maps_of(agent.process.pid) & maps_known()
+        agent.process.send_signal(signal.SIGKILL if ending == "kill" else signal.SIGTERM)
         agent.process.wait()
-        eventually(lambda: name not in known(), what="its end")
+        eventually(lambda: name not in names_known(), what="its end")
+        eventually(lambda: own_map not in maps_known(), what="its map's end")
+        lab.plaitd("cpe")
+        lab.popen("host", ["iperf3", "-c", lab.SERVER_V4, "-t", "3"], log="load.log")
+        eventually(lambda: congestion_controls(lab, "cpe") - {name}, what="one of another name")
