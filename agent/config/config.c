@@ -113,6 +113,7 @@ static const struct range weight = {1, 1000};
 static const struct range percent = {1, 100};
 static const struct range sessions = {1, 1 << 22};
 static const struct range held_syns = {1, 1 << 16};
+static const struct range subflows = {1, CONFIG_MAX_SUBFLOWS};
 static const uint32_t duration_ms = 1;
 static const uint32_t check_ms = 100;
 static const uint32_t udp_lifetime_ms = 120 * 1000; /* RFC 4787 REQ-5 */
@@ -235,6 +236,7 @@ static const struct mapping lifetimes = MAPPING(lifetime_keys);
 static const struct key limit_keys[] = {
 	{"sessions", walk_number, &sessions, AT(max_sessions), FOR_BOTH},
 	{"held_syns", walk_number, &held_syns, AT(max_held_syns), FOR_BOTH},
+	{"subflows", walk_number, &subflows, AT(max_subflows), FOR_BOTH},
 };
 static const struct mapping limits = MAPPING(limit_keys);
 
@@ -293,6 +295,7 @@ static void set_defaults(struct config *config)
 	config->lifetimes.udp_ms = 300 * 1000;
 	config->max_sessions = 65536;
 	config->max_held_syns = 4096;
+	config->max_subflows = CONFIG_MAX_SUBFLOWS;
 	config->customer_port = config->role == ROLE_CONCENTRATOR ? CONFIG_DEFAULT_PORT : 0;
 }
 

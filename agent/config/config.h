@@ -18,7 +18,8 @@ enum {
 	CONFIG_NAME_BYTES = 32,
 	CONFIG_HOST_BYTES = 254, /* RFC 1035 §2.3.4, without the dot at its end */
 	CONFIG_MAX_INTERFACES = 16,
-	CONFIG_MAX_LINKS = 8, /* MPTCP allows eight further subflows */
+	CONFIG_MAX_LINKS = 8,
+	CONFIG_MAX_SUBFLOWS = 9, /* MPTCP in Linux allows eight further ones */
 	CONFIG_MAX_CONCENTRATORS = 8,
 	CONFIG_MAX_ADDRESSES = 16,
 	CONFIG_MAX_PREFIXES = PLAIT_MAX_PREFIXES,
@@ -104,6 +105,7 @@ struct config {
 	unsigned int workers; /* 0: one per CPU */
 	unsigned int max_sessions; /* limits.sessions, default 65536 */
 	unsigned int max_held_syns; /* limits.held_syns, default 4096 */
+	unsigned int max_subflows; /* limits.subflows of one connection, default 9 */
 	uint32_t drain_ms; /* how long SIGTERM lets sessions finish, default 0 */
 
 	/* role: cpe */

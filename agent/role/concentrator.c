@@ -25,8 +25,6 @@
 /* after plait_maps.h, whose types it uses */
 #include "concentrator.skel.h"
 
-enum { SUBFLOWS_MAX = 8 }; /* further ones per connection; the kernel's limit */
-
 struct concentrator {
 	struct instance instance;
 	struct role_ops ops;
@@ -192,7 +190,8 @@ static int change_limits(struct concentrator *concentrator)
 		return err;
 	snprintf(value, sizeof(value), "%u %u", subflows, addresses);
 	err = former_keep(&concentrator->instance.former, LIMITS, value);
-	return err ? err : mptcp_pm_set_limits(&concentrator->pm, SUBFLOWS_MAX, addresses);
+	subflows = concentrator->instance.config->max_subflows - 1; /* the first is not counted */
+	return err ? err : mptcp_pm_set_limits(&concentrator->pm, subflows, addresses);
 }
 
 static void restore_limits(struct concentrator *concentrator)

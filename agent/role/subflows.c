@@ -13,13 +13,36 @@ enum { TRIES_MAX = 5, RETRY_MS = 1000 };
 struct subflows {
 	int count;
 	struct mptcp_subflow subflow[REPORT_MAX_SUBFLOWS];
-	int link[REPORT_MAX_SUBFLOWS]; /* -1: on none that is in use */
+	int link[REPORT_MAX_SUBFLOWS]; /* -1: on none that is in use, or one too many */
 };
 
 static void place(struct links *links, struct subflows *subflows)
 {
 	for (int i = 0; i < subflows->count; i++)
 		subflows->link[i] = links_of_path(links, &subflows->subflow[i].local);
+}
+
+/* Those on a link that is left are on their way out, and their places are free. */
+static unsigned int places_taken(const struct subflows *subflows)
+{
+	unsigned int taken = 0;
+
+	for (int i = 0; i < subflows->count; i++)
+		taken += subflows->link[i] >= 0;
+	return taken;
+}
+
+/* A link that came back before its subflow was ended: the last ones make room. */
+static void give_up_what_exceeds(struct subflows *subflows, unsigned int limit)
+{
+	for (unsigned int taken = places_taken(subflows); taken > limit; taken--) {
+		int last = 0;
+
+		for (int i = 1; i < subflows->count; i++)
+			if (subflows->link[i] > subflows->link[last])
+				last = i;
+		subflows->link[last] = -1;
+	}
 }
 
 static bool has_link(const struct subflows *subflows, int link)
@@ -64,11 +87,9 @@ static void leave(struct links *links, struct worker *worker, struct session *se
 static void leave_what_is_not_in_use(struct links *links, struct worker *worker,
 				     struct session *session, const struct subflows *subflows)
 {
-	int kept = 0;
+	bool another = places_taken(subflows) > 0;
 
-	for (int i = 0; i < subflows->count; i++)
-		kept += subflows->link[i] >= 0;
-	for (int i = 0; kept && i < subflows->count; i++)
+	for (int i = 0; another && i < subflows->count; i++)
 		if (subflows->link[i] < 0)
 			leave(links, worker, session, subflows, i);
 }
@@ -100,7 +121,8 @@ static void set_backup(struct links *links, struct worker *worker, struct sessio
 			    &subflows->subflow[i].remote, backup);
 }
 
-static void join_over(struct links *links, struct worker *worker, struct session *session,
+/* False if the kernel refuses at once. */
+static bool join_over(struct links *links, struct worker *worker, struct session *session,
 		      unsigned int link, const struct path *path)
 {
 	const struct config_link *config = links->link[link].config;
@@ -117,32 +139,45 @@ static void join_over(struct links *links, struct worker *worker, struct session
 	session->join_refused |= err != 0;
 	if (err)
 		log_debug("subflow over link %s: %s", config->name, strerror(-err));
+	return !err;
+}
+
+/* In the order of the configuration, as far as the limit allows. Returns how many were missing. */
+static unsigned int join_over_missing(struct links *links, struct worker *worker,
+				      struct session *session, const struct subflows *subflows)
+{
+	unsigned int taken = places_taken(subflows), missing = 0;
+
+	for (unsigned int link = 0; link < links->count && taken < worker->config->max_subflows;
+	     link++) {
+		struct path path;
+
+		if (has_link(subflows, (int)link) ||
+		    !links_path(links, link, session->concentrator, session->key.remote.family,
+				&path))
+			continue;
+		taken += join_over(links, worker, session, link, &path);
+		missing++;
+	}
+	return missing;
 }
 
 /* Ask for what is missing, and look again later whether it came to be. */
 unsigned int subflows_join(struct links *links, struct worker *worker, struct session *session)
 {
 	struct subflows subflows;
-	unsigned int missing = 0;
+	unsigned int missing;
 
 	subflows.count =
 		mptcp_subflows(session->side[SIDE_LEG].fd, subflows.subflow, REPORT_MAX_SUBFLOWS);
 	if (subflows.count < 0 || session->join_tries == TRIES_MAX)
 		return 0;
 	place(links, &subflows);
+	give_up_what_exceeds(&subflows, worker->config->max_subflows);
 	leave_what_is_not_in_use(links, worker, session, &subflows);
 	for (int i = 0; i < subflows.count; i++)
 		if (subflows.link[i] >= 0)
 			set_backup(links, worker, session, &subflows, i);
-	for (unsigned int link = 0; link < links->count; link++) {
-		struct path path;
-
-		if (has_link(&subflows, (int)link) ||
-		    !links_path(links, link, session->concentrator, session->key.remote.family,
-				&path))
-			continue;
-		join_over(links, worker, session, link, &path);
-		missing++;
-	}
+	missing = join_over_missing(links, worker, session, &subflows);
 	return missing ? (unsigned int)RETRY_MS << session->join_tries++ : 0;
 }

@@ -6,8 +6,10 @@
 #include "links.h"
 
 /*
- * A connection has a subflow over every link in use, so that another is there at once
- * when one fails; all but the first are backups until it is bulk.
+ * A connection has a subflow over every link in use, as far as limits.subflows allows,
+ * so that another is there at once when one fails; all but the first are backups until
+ * it is bulk. Within the limit the first links of the configuration are taken, and a
+ * link that is left gives its place to the next.
  *
  * Called by the session's worker: subflows over links that are not in use are ended,
  * so that what they had goes over the others, and missing ones are asked for.

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from conftest import PlaitLab, running, server_address
-from netns import Server, connect, echo, eventually, read_exactly
+from netns import Server, connect, echo, eventually, read_exactly, stays
 from transfer import PORT, Transfer
 from wire import Capture
 
@@ -279,3 +279,74 @@ def test_P2_two_links_in_one_subnet():
             eventually(lambda: subflow_links(lab) == ["dsl", "lte", "usb"], 8, "all three")
             assert {packet.source for packet in usb.tcp(lab.PORT) if packet.outgoing} == \
                 {"10.1.0.99"}
+
+
+def test_P2_limit_of_subflows_first_links_first_and_the_next_when_one_fails():
+    """Two places for three links: the free one goes to the next, and who has one keeps it."""
+    with running(cpe={"limits": {"subflows": 2}}, links=3, weather_everywhere=True) as lab, \
+            Server(lab, "server", lab.SERVER_V4, echo, PORT) as _, \
+            connect(lab, "host", lab.SERVER_V4, PORT) as client:
+        ask(client)
+        eventually(lambda: subflow_links(lab) == ["dsl", "lte"], what="the first two")
+        stays(lambda: subflow_links(lab) == ["dsl", "lte"], 1)
+        lab.cut(2)
+        eventually(lambda: subflow_links(lab) == ["dsl", "link3"], what="the third")
+        ask(client)
+        lab.mend(2)
+        eventually(lambda: link_state(lab, 2) == "in use", what="the second's return")
+        stays(lambda: subflow_links(lab) == ["dsl", "link3"], 1)
+        lab.cut(3)
+        eventually(lambda: subflow_links(lab) == ["dsl", "lte"], what="the second again")
+        ask(client)
+
+
+@pytest.mark.parametrize("failure", ["carrier", "silence"])
+def test_P2_limit_of_one_subflow_moves_when_its_link_fails(failure):
+    with running(cpe={"limits": {"subflows": 1}}, weather_everywhere=True) as lab, \
+            Server(lab, "server", lab.SERVER_V4, echo, PORT) as _, \
+            connect(lab, "host", lab.SERVER_V4, PORT) as client:
+        ask(client)
+        stays(lambda: subflow_links(lab) == ["dsl"], 1)
+        if failure == "carrier":
+            lab.cut(1)
+        else:
+            lab.set_weather(1, black_hole=True)
+        started = time.monotonic()
+        ask(client)
+        assert time.monotonic() - started < 2
+        eventually(lambda: subflow_links(lab) == ["lte"], what="the move")
+        ask(client)
+        if failure == "carrier":
+            lab.mend(1)
+        else:
+            lab.set_weather(1, black_hole=False)
+        eventually(lambda: link_state(lab, 1) == "in use", what="the first link's return")
+        stays(lambda: subflow_links(lab) == ["lte"], 1)
+        ask(client)
+
+
+def test_P2_limit_of_one_subflow_holds_when_its_link_is_back_at_once():
+    """Before the subflow over it was ended."""
+    with running(cpe={"limits": {"subflows": 1}}, weather_everywhere=True) as lab, \
+            Transfer(lab, "download") as transfer:
+        eventually(lambda: transfer.mbit(0.2) > 10, what="bytes")
+        lab.cut(1)
+        lab.mend(1)
+        eventually(lambda: len(subflow_links(lab)) == 2, what="the join")
+        eventually(lambda: len(subflow_links(lab)) == 1, what="one again")
+        stays(lambda: len(subflow_links(lab)) == 1, 1)
+        assert transfer.mbit(0.5) > 10
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+def test_S1_concentrator_refuses_subflows_beyond_its_limit(limit):
+    with running(conc={"limits": {"subflows": limit}}, links=3) as lab, \
+            Server(lab, "server", lab.SERVER_V4, echo, PORT) as _, \
+            connect(lab, "host", lab.SERVER_V4, PORT) as client:
+        ask(client)
+        eventually(lambda: lab.counters("cpe")["joined"] + lab.counters("cpe")["join_failed"] >= 3,
+                   what="attempts")
+        assert all(len(session["subflows"]) == limit
+                   for session in lab.sessions("conc", PORT)), lab.sessions("conc", PORT)
+        stays(lambda: len(lab.sessions("conc", PORT)[0]["subflows"]) == limit, 1)
+        ask(client)

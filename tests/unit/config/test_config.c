@@ -81,6 +81,7 @@ Test(config, cpe_defaults)
 	cr_expect_eq(config.workers, 0);
 	cr_expect_eq(config.max_sessions, 65536);
 	cr_expect_eq(config.max_held_syns, 4096);
+	cr_expect_eq(config.max_subflows, 9);
 	cr_expect_eq(config.drain_ms, 0);
 
 	cr_expect_eq(config.lan.count, 1);
@@ -118,6 +119,7 @@ Test(config, concentrator_defaults)
 	cr_expect(config.preserve_source_v6);
 	cr_expect_eq(config.lifetimes.udp_ms, 300000);
 	cr_expect_eq(config.max_sessions, 65536);
+	cr_expect_eq(config.max_subflows, 9);
 	cr_expect_eq(config.customer_port, 6824);
 	cr_expect_eq(config.allow_count, 0);
 	cr_expect_eq(config.pool_count, 0);
@@ -249,7 +251,7 @@ Test(config, every_key_of_a_cpe)
 		"preserve_source: {ipv4: true, ipv6: false}\n"
 		"fastclose_on_expiry: true\n"
 		"lifetimes: {tcp_established: 2h, tcp_transitory: 5min, reset: 50ms, udp: 120s}\n"
-		"limits: {sessions: 100, held_syns: 7}\n"
+		"limits: {sessions: 100, held_syns: 7, subflows: 1}\n"
 		"workers: 64\n"
 		"role: cpe\n";
 	const struct plait_policy_rule *rule = config.policy;
@@ -313,6 +315,7 @@ Test(config, every_key_of_a_cpe)
 	cr_expect_eq(config.lifetimes.udp_ms, 120000);
 	cr_expect_eq(config.max_sessions, 100);
 	cr_expect_eq(config.max_held_syns, 7);
+	cr_expect_eq(config.max_subflows, 1);
 	cr_expect_eq(config.workers, 64);
 }
 
@@ -457,6 +460,10 @@ static struct bad bad_root[] = {
 	 "limits.sessions: expected a number from 1 to 4194304, not \"0\""},
 	{CPE "limits: {held_syns: 65537}\n", 5, 21,
 	 "limits.held_syns: expected a number from 1 to 65536, not \"65537\""},
+	{CPE "limits: {subflows: 0}\n", 5, 20,
+	 "limits.subflows: expected a number from 1 to 9, not \"0\""},
+	{CPE "limits: {subflows: 10}\n", 5, 20,
+	 "limits.subflows: expected a number from 1 to 9, not \"10\""},
 	{CPE "workers: 65\n", 5, 10, "workers: expected a number from 0 to 64, not \"65\""},
 	{CPE "workers: \"4\"\n", 5, 10,
 	 "workers: expected a number from 0 to 64, not the text \"4\""},
