@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #include "subflows.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "base/addr_text.h"
 #include "base/log.h"
 #include "port/mptcp.h"
 
-enum { TRIES_MAX = 5, RETRY_MS = 1000 };
+enum {
+	TRIES_MAX = 5,
+	RETRY_MS = 1000,
+	IDS_A_LINK = 4,
+};
 
 /* The subflows of one connection, and the links they lie on. */
 struct subflows {
@@ -53,10 +58,35 @@ static bool has_link(const struct subflows *subflows, int link)
 	return false;
 }
 
-/* The address id of a link: 0 is the first subflow's, whatever its link. */
-static uint8_t id_of(unsigned int link)
+/*
+ * Address ids: 0 is the first subflow's, whatever its link. A link whose address has
+ * changed takes its next one while the subflow from the old address still has the last.
+ */
+static uint8_t id_of(unsigned int link, unsigned int turn)
 {
-	return (uint8_t)(link + 1);
+	return (uint8_t)(link + 1 + turn * CONFIG_MAX_LINKS);
+}
+
+static unsigned int turn_of(const struct session *session, unsigned int link)
+{
+	return session->id_turns >> 2 * link & (IDS_A_LINK - 1);
+}
+
+static void take_next_id(struct session *session, unsigned int link)
+{
+	unsigned int turn = (turn_of(session, link) + 1) % IDS_A_LINK;
+
+	session->id_turns &= (uint16_t) ~(3u << 2 * link);
+	session->id_turns |= (uint16_t)(turn << 2 * link);
+}
+
+/* All of a link, but the one that its subflow in use has; the kernel knows which there are. */
+static void remove_ids(struct worker *worker, struct session *session,
+		       const struct subflows *subflows, unsigned int link)
+{
+	for (unsigned int turn = 0; turn < IDS_A_LINK; turn++)
+		if (!has_link(subflows, (int)link) || turn != turn_of(session, link))
+			mptcp_pm_remove_address(&worker->pm, session->token, id_of(link, turn));
 }
 
 /* The concentrator learns by REMOVE_ADDR (RFC 8684 §3.4.2), whose address may be gone here. */
@@ -68,8 +98,8 @@ static void tell_concentrator(struct links *links, struct worker *worker, struct
 	if (subflows->subflow[i].first)
 		mptcp_pm_remove_address(&worker->pm, session->token, 0);
 	for (unsigned int link = 0; !subflows->subflow[i].first && link < links->count; link++)
-		if (gone < 0 ? !has_link(subflows, (int)link) : gone == (int)link)
-			mptcp_pm_remove_address(&worker->pm, session->token, id_of(link));
+		if (gone < 0 || gone == (int)link)
+			remove_ids(worker, session, subflows, link);
 }
 
 static void leave(struct links *links, struct worker *worker, struct session *session,
@@ -128,13 +158,17 @@ static bool join_over(struct links *links, struct worker *worker, struct session
 	const struct config_link *config = links->link[link].config;
 	struct plait_addr remote = path->remote;
 	bool backup = is_backup(links, session, link);
-	int err;
+	int err = -EINVAL;
 
 	if (!remote.port)
 		remote.port = session->key.remote.port;
 	note_backup(session, link, backup);
-	err = mptcp_pm_create_subflow(&worker->pm, session->token, &path->local, id_of(link),
-				      &remote, backup);
+	for (unsigned int i = 0; err == -EINVAL && i < 2; i++) {
+		if (i)
+			take_next_id(session, link); /* the address of the last is another */
+		err = mptcp_pm_create_subflow(&worker->pm, session->token, &path->local,
+					      id_of(link, turn_of(session, link)), &remote, backup);
+	}
 	count(worker, err ? PLAIT_JOIN_FAILED : PLAIT_JOINED);
 	session->join_refused |= err != 0;
 	if (err)

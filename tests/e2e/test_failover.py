@@ -119,6 +119,24 @@ def test_P2_address_changes(lab, link):
         assert transfer.longest_stall(before) < 0.3
 
 
+def test_P2_address_of_the_only_link_changes_again_and_again(lab):
+    """Each time the subflow from the old address is there until that from the new one is."""
+    with Server(lab, "server", lab.SERVER_V4, echo, PORT) as _, \
+            connect(lab, "host", lab.SERVER_V4, PORT) as client:
+        ask(client)
+        eventually(lambda: subflow_links(lab) == ["dsl", "lte"], what="both subflows")
+        lab.cut(1)
+        eventually(lambda: subflow_links(lab) == ["lte"], what="one subflow")
+        for before, after in ((2, 77), (77, 78), (78, 2), (2, 79), (79, 77), (77, 2)):
+            lab.run("cpe", ["ip", "addr", "del", f"10.2.0.{before}/24", "dev", "w2"])
+            lab.run("cpe", ["ip", "addr", "add", f"10.2.0.{after}/24", "dev", "w2"])
+            for role in ("cpe", "conc"):
+                eventually(lambda: [subflow["local" if role == "cpe" else "remote"].rsplit(":", 1)[0]
+                                    for subflow in lab.sessions(role, PORT)[0]["subflows"]]
+                           == [f"10.2.0.{after}"], 8, f"the new address at {role}")
+            ask(client)
+
+
 def carried(lab, link, seconds):
     """Mbit/s over a link's interface at the CPE, both directions."""
     def count():
