@@ -2,6 +2,7 @@
 #include "netlink.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -39,13 +40,36 @@ void *netlink_request(char *buffer, uint16_t type, uint16_t flags, size_t header
 	return mnl_nlmsg_put_extra_header(*message, header_bytes);
 }
 
+/* What is left of the answer to a request that was given up. */
+static bool is_late(const struct nlmsghdr *message, uint32_t sequence)
+{
+	return message->nlmsg_seq != sequence;
+}
+
+/*
+ * What a dump tells of may change under it. The rest of it has to be read all the
+ * same, so libmnl, which would stop, does not get to see the flag.
+ */
+static bool take_interrupted(struct nlmsghdr *message, int bytes)
+{
+	bool interrupted = false;
+
+	for (; mnl_nlmsg_ok(message, bytes); message = mnl_nlmsg_next(message, &bytes)) {
+		interrupted |= message->nlmsg_flags & NLM_F_DUMP_INTR;
+		message->nlmsg_flags &= (uint16_t)~NLM_F_DUMP_INTR;
+	}
+	return interrupted;
+}
+
 int netlink_transact(struct netlink *netlink, struct nlmsghdr *message, mnl_cb_t on_reply,
 		     void *context)
 {
 	unsigned int port = mnl_socket_get_portid(netlink->socket);
-	char reply[REPLY_BYTES];
+	_Alignas(struct nlmsghdr) char reply[REPLY_BYTES];
+	struct nlmsghdr *first = (void *)reply;
+	bool interrupted = false;
 	ssize_t n;
-	int more;
+	int more = MNL_CB_OK;
 
 	message->nlmsg_seq = ++netlink->sequence;
 	if (mnl_socket_sendto(netlink->socket, message, message->nlmsg_len) < 0)
@@ -54,9 +78,14 @@ int netlink_transact(struct netlink *netlink, struct nlmsghdr *message, mnl_cb_t
 		n = mnl_socket_recvfrom(netlink->socket, reply, sizeof(reply));
 		if (n < 0)
 			return -errno;
+		if (!mnl_nlmsg_ok(first, (int)n) || is_late(first, message->nlmsg_seq))
+			continue;
+		interrupted |= take_interrupted(first, (int)n);
 		more = mnl_cb_run(reply, (size_t)n, message->nlmsg_seq, port, on_reply, context);
 	} while (more > 0);
-	return more < 0 ? -errno : 0;
+	if (more < 0)
+		return -errno;
+	return interrupted ? -EINTR : 0;
 }
 
 size_t netlink_addr_bytes(uint8_t family)

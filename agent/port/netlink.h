@@ -10,7 +10,10 @@
 
 #include "plait_addr.h"
 
-enum { NETLINK_REQUEST_BYTES = 512 };
+enum {
+	NETLINK_REQUEST_BYTES = 512,
+	NETLINK_DUMPS_TRIED = 5,
+};
 
 struct netlink {
 	struct mnl_socket *socket;
@@ -31,7 +34,9 @@ void *netlink_request(char *buffer, uint16_t type, uint16_t flags, size_t header
 
 /*
  * Send a request and read all there is of its answer: on_reply (NULL: none is
- * expected) for each message. 0, or negative errno: the kernel's own or on_reply's.
+ * expected) for each message. 0, or negative errno: the kernel's own or on_reply's;
+ * -EINTR: something changed during the dump, of which not all may have been told. Ask
+ * again, up to NETLINK_DUMPS_TRIED times; message may be sent again as it is.
  */
 int netlink_transact(struct netlink *netlink, struct nlmsghdr *message, mnl_cb_t on_reply,
 		     void *context);

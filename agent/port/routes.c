@@ -122,6 +122,19 @@ static int on_route(const struct nlmsghdr *message, void *context)
 	return MNL_CB_OK;
 }
 
+/* One that is interrupted each time is taken as it is: who interrupts it will be heard of. */
+static int collect_dump(struct netlink *netlink, struct nlmsghdr *message, mnl_cb_t on_message,
+			struct collected *collected)
+{
+	int err = -EINTR;
+
+	for (unsigned int i = 0; err == -EINTR && i < NETLINK_DUMPS_TRIED; i++) {
+		collected->used = 0;
+		err = netlink_transact(netlink, message, on_message, collected);
+	}
+	return err == -EINTR ? 0 : err;
+}
+
 static int collect_routes(struct netlink *netlink, uint8_t family, struct collected *collected)
 {
 	char buffer[NETLINK_REQUEST_BYTES];
@@ -130,8 +143,7 @@ static int collect_routes(struct netlink *netlink, uint8_t family, struct collec
 		netlink_request(buffer, RTM_GETROUTE, NLM_F_DUMP, sizeof(*head), &message);
 
 	head->rtm_family = family;
-	collected->used = 0;
-	return netlink_transact(netlink, message, on_route, collected);
+	return collect_dump(netlink, message, on_route, collected);
 }
 
 static struct nlmsghdr *next_collected(struct collected *collected, size_t *at)
@@ -287,8 +299,7 @@ static int collect_rules(struct netlink *netlink, uint8_t family, struct collect
 		netlink_request(buffer, RTM_GETRULE, NLM_F_DUMP, sizeof(*head), &message);
 
 	head->family = family;
-	collected->used = 0;
-	return netlink_transact(netlink, message, on_rule, collected);
+	return collect_dump(netlink, message, on_rule, collected);
 }
 
 /* What a dump told is sent back as a request to delete. */

@@ -154,29 +154,55 @@ static void prepare_legs(struct instance *instance)
 static void on_address(void *context, unsigned int ifindex, const struct plait_addr *addr,
 		       uint8_t prefix_bits, bool broadcast)
 {
-	struct own_addresses *own = context;
+	struct own_addresses *found = context;
 
-	if (own->count == INSTANCE_MAX_ADDRESSES) {
-		log_warning("more than %d addresses: %s is not known as one of this machine",
-			    INSTANCE_MAX_ADDRESSES, addr_text(addr).text);
+	if (found->count == INSTANCE_MAX_ADDRESSES) {
+		found->beyond++;
 		return;
 	}
-	own->entry[own->count].addr = *addr;
-	own->entry[own->count].ifindex = ifindex;
-	own->entry[own->count].broadcast = broadcast;
-	own->count++;
+	found->entry[found->count].addr = *addr;
+	found->entry[found->count].ifindex = ifindex;
+	found->entry[found->count].broadcast = broadcast;
+	found->count++;
 }
 
+static int dump_addresses(struct netlink *rtnetlink, struct own_addresses *found)
+{
+	int err = -EINTR;
+
+	for (unsigned int i = 0; err == -EINTR && i < NETLINK_DUMPS_TRIED; i++) {
+		memset(found, 0, sizeof(*found));
+		err = interface_addresses(rtnetlink, on_address, found);
+	}
+	return err;
+}
+
+/* What is known stays until all is known anew. */
 static int read_addresses(struct instance *instance)
 {
-	struct own_addresses *own = &instance->own;
-	int err;
+	struct own_addresses found, *own = &instance->own;
+	int err = dump_addresses(&instance->rtnetlink, &found);
 
+	if (err)
+		return err == -EINTR ? 0 : err; /* news of what interrupted it is waiting */
+	if (found.beyond && !own->beyond)
+		log_warning("%u addresses beyond %d are not known as this machine's", found.beyond,
+			    INSTANCE_MAX_ADDRESSES);
 	pthread_rwlock_wrlock(&own->lock);
-	own->count = 0;
-	err = interface_addresses(&instance->rtnetlink, on_address, own);
+	own->count = found.count;
+	own->beyond = found.beyond;
+	memcpy(own->entry, found.entry, sizeof(found.entry));
 	pthread_rwlock_unlock(&own->lock);
-	return err;
+	return 0;
+}
+
+/* Watched first: what changes after it was read is not to be missed. */
+static int watch_addresses(struct instance *instance)
+{
+	instance->address_watch_fd = interface_watch_open();
+	if (instance->address_watch_fd < 0)
+		return instance->address_watch_fd;
+	return read_addresses(instance);
 }
 
 int instance_prepare(struct instance *instance, struct config *config)
@@ -206,7 +232,7 @@ int instance_prepare(struct instance *instance, struct config *config)
 	if (!err)
 		prepare_legs(instance);
 	if (!err)
-		err = failed(read_addresses(instance), "addresses");
+		err = failed(watch_addresses(instance), "addresses");
 	instance->settings.mark_base = instance->mark_base;
 	instance->settings.workers = instance->worker_count;
 	return err;
@@ -327,9 +353,6 @@ static void addresses_changed(struct loop_watch *watch, uint32_t events)
 static int follow_addresses(struct instance *instance, struct loop *loop)
 {
 	instance->address_watch.ready = addresses_changed;
-	instance->address_watch_fd = interface_watch_open();
-	if (instance->address_watch_fd < 0)
-		return instance->address_watch_fd;
 	return loop_add(loop, instance->address_watch_fd, EPOLLIN, &instance->address_watch);
 }
 

@@ -29,6 +29,7 @@ enum {
 struct own_addresses {
 	pthread_rwlock_t lock;
 	unsigned int count;
+	unsigned int beyond; /* more than there is room for */
 	struct {
 		struct plait_addr addr;
 		unsigned int ifindex;
