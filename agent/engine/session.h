@@ -97,7 +97,7 @@ struct session {
 	uint8_t backup_links; /* CPE: a bit for each whose subflow was made a backup */
 	uint8_t concentrator; /* CPE: which one the leg leads to, by the role's index */
 	uint16_t id_turns; /* CPE: two bits for each link: which of its address ids is the latest */
-	bool join_refused; /* too early: try again when something has moved */
+	bool join_refused; /* too early, or too late: try again when something has moved */
 	bool leg_unheard; /* accepted with its SYN: the third ACK may still be on its way */
 	bool ready; /* on the worker's ready list */
 };

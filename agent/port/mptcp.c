@@ -21,6 +21,9 @@ enum { SOCKOPT_FULL_INFO = 4, SUBFLOWS_MAX = 9, FIRST_SUBFLOW = 1 };
 /* tcpi_state; later ones are on their way out, and the kernel keeps the first subflow. */
 enum { STATE_ESTABLISHED = 1, STATE_SYN_SENT, STATE_SYN_RECV };
 
+/* A join has four segments: SYN, SYN+ACK, ACK, ACK (RFC 8684 §3.2); the last one counts here. */
+enum { SYNACK = 1 };
+
 struct full_subflow {
 	uint32_t id;
 	struct mptcp_subflow_addrs addrs;
@@ -53,6 +56,7 @@ static void fill(struct mptcp_subflow *out, const struct full_subflow *subflow,
 	addr_from_sockaddr((const void *)&subflow->addrs.ss_local, &out->local);
 	addr_from_sockaddr((const void *)&subflow->addrs.ss_remote, &out->remote);
 	out->first = subflow->id == FIRST_SUBFLOW;
+	out->established = tcp->tcpi_state == STATE_ESTABLISHED && tcp->tcpi_segs_in > SYNACK;
 	out->rtt_us = tcp->tcpi_rtt;
 	out->sent_bytes = tcp->tcpi_bytes_acked;
 	out->received_bytes = tcp->tcpi_bytes_received;

@@ -9,8 +9,9 @@
 #include "port/mptcp.h"
 
 enum {
-	TRIES_MAX = 5,
+	TRIES_MAX = 8,
 	RETRY_MS = 1000,
+	RETRY_SOON_MS = 20, /* the kernel waits for an acknowledgement by MPTCP */
 	IDS_A_LINK = 4,
 };
 
@@ -137,18 +138,35 @@ static void note_backup(struct session *session, unsigned int link, bool backup)
 		backup ? session->backup_links | bit : session->backup_links & (uint8_t)~bit;
 }
 
-/* Overflow has begun or ended since the subflow was made. */
-static void set_backup(struct links *links, struct worker *worker, struct session *session,
+/*
+ * The connection has become bulk, or overflow has begun or ended, since the subflow was
+ * asked for. MP_PRIO during the handshake would be lost: true if it has to wait.
+ */
+static bool set_backup(struct links *links, struct worker *worker, struct session *session,
 		       const struct subflows *subflows, int i)
 {
 	unsigned int link = (unsigned int)subflows->link[i];
 	bool backup = is_backup(links, session, link);
 
 	if (subflows->subflow[i].first || backup == !!(session->backup_links & 1u << link))
-		return;
+		return false;
+	if (!subflows->subflow[i].established)
+		return true;
 	note_backup(session, link, backup);
 	mptcp_pm_set_backup(&worker->pm, session->token, &subflows->subflow[i].local,
 			    &subflows->subflow[i].remote, backup);
+	return false;
+}
+
+static bool set_backups(struct links *links, struct worker *worker, struct session *session,
+			const struct subflows *subflows)
+{
+	bool waits = false;
+
+	for (int i = 0; i < subflows->count; i++)
+		if (subflows->link[i] >= 0)
+			waits |= set_backup(links, worker, session, subflows, i);
+	return waits;
 }
 
 /* False if the kernel refuses at once. */
@@ -170,7 +188,7 @@ static bool join_over(struct links *links, struct worker *worker, struct session
 					      id_of(link, turn_of(session, link)), &remote, backup);
 	}
 	count(worker, err ? PLAIT_JOIN_FAILED : PLAIT_JOINED);
-	session->join_refused |= err != 0;
+	session->join_refused |= err == -ENOTCONN;
 	if (err)
 		log_debug("subflow over link %s: %s", config->name, strerror(-err));
 	return !err;
@@ -186,9 +204,8 @@ static unsigned int join_over_missing(struct links *links, struct worker *worker
 	     link++) {
 		struct path path;
 
-		if (has_link(subflows, (int)link) ||
-		    !links_path(links, link, session->concentrator, session->key.remote.family,
-				&path))
+		if (has_link(subflows, (int)link) || !links_path(links, link, session->concentrator,
+								 session->key.remote.family, &path))
 			continue;
 		taken += join_over(links, worker, session, link, &path);
 		missing++;
@@ -196,11 +213,17 @@ static unsigned int join_over_missing(struct links *links, struct worker *worker
 	return missing;
 }
 
+static unsigned int next_look_ms(struct session *session, bool soon)
+{
+	return (unsigned int)(soon ? RETRY_SOON_MS : RETRY_MS) << session->join_tries++;
+}
+
 /* Ask for what is missing, and look again later whether it came to be. */
 unsigned int subflows_join(struct links *links, struct worker *worker, struct session *session)
 {
 	struct subflows subflows;
 	unsigned int missing;
+	bool waits;
 
 	subflows.count =
 		mptcp_subflows(session->side[SIDE_LEG].fd, subflows.subflow, REPORT_MAX_SUBFLOWS);
@@ -209,9 +232,10 @@ unsigned int subflows_join(struct links *links, struct worker *worker, struct se
 	place(links, &subflows);
 	give_up_what_exceeds(&subflows, worker->config->max_subflows);
 	leave_what_is_not_in_use(links, worker, session, &subflows);
-	for (int i = 0; i < subflows.count; i++)
-		if (subflows.link[i] >= 0)
-			set_backup(links, worker, session, &subflows, i);
+	session->join_refused = false;
+	waits = set_backups(links, worker, session, &subflows);
 	missing = join_over_missing(links, worker, session, &subflows);
-	return missing ? (unsigned int)RETRY_MS << session->join_tries++ : 0;
+	if (!missing && !waits)
+		return 0;
+	return next_look_ms(session, waits || session->join_refused);
 }

@@ -5,12 +5,14 @@ import json
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 
 import pytest
 
 from conftest import running
-from netns import eventually
+from netns import Server, connect, digest, eventually, read_exactly
+from weather import Weather
 
 AVAILABLE = pathlib.Path("/proc/sys/net/ipv4/tcp_available_congestion_control")
 SECONDS = 5
@@ -35,6 +37,45 @@ def test_P2_uneven_links(mbit, wanted, way):
     with running(shape_mbit=list(mbit)) as lab:
         start_iperf3(lab)
         assert goodput(lab, *(["-R"] if way == "download" else [])) > wanted
+
+
+MB = 1 << 20
+
+
+def carried_mb(lab, link):
+    """Both directions, since the lab began."""
+    return sum(lab.interface_bytes("cpe", f"w{link}")) / MB
+
+
+def delays(*each_ms):
+    return [Weather(delay_ms=ms, rate_mbit=40) for ms in each_ms]
+
+
+def test_P2_link_that_was_being_joined_as_backup_takes_part_in_bulk_that_begins():
+    """While the handshake of the second subflow is under way, it could not be told."""
+    def answer(connection):
+        read_exactly(connection, 2)
+        connection.sendall(bytes(16 * MB))
+
+    with running(link_weather=delays(15, 80)) as lab, \
+            Server(lab, "server", lab.SERVER_V4, answer) as server, \
+            connect(lab, "host", lab.SERVER_V4, server.port) as client:
+        client.sendall(b"?")
+        eventually(lambda: lab.counters("cpe")["joined"], what="a join")
+        client.sendall(b"!")
+        read_exactly(client, 16 * MB)
+        assert carried_mb(lab, 2) > 1
+
+
+def test_P2_upload_that_is_there_at_once_gets_its_second_link_soon():
+    """The kernel refuses a join before the first acknowledgement, and after the FIN."""
+    with running(link_weather=delays(15, 15)) as lab, \
+            Server(lab, "server", lab.SERVER_V4, digest) as server, \
+            connect(lab, "host", lab.SERVER_V4, server.port) as client:
+        client.sendall(bytes(8 * MB))
+        client.shutdown(socket.SHUT_WR)
+        assert len(read_exactly(client, 64)) == 64
+        assert carried_mb(lab, 2) > 1
 
 
 def congestion_controls(lab, node):
