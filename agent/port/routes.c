@@ -178,17 +178,55 @@ static int copy_route(struct netlink *netlink, const struct nlmsghdr *from, uint
 	return netlink_transact(netlink, message, NULL, NULL);
 }
 
+static int collect_main(struct netlink *netlink, uint8_t family, unsigned int ifindex,
+			struct collected *collected)
+{
+	collected->first_table = collected->last_table = RT_TABLE_MAIN;
+	collected->oif = ifindex;
+	collected->rtm_type = RTN_UNICAST;
+	return collect_routes(netlink, family, collected);
+}
+
+/* FNV-1a */
+static void digest_bytes(uint64_t *digest, const void *bytes, size_t len)
+{
+	for (const uint8_t *at = bytes; len; at++, len--)
+		*digest = (*digest ^ *at) * 0x100000001b3;
+}
+
+static void digest_attribute(uint64_t *digest, const struct nlattr *attribute)
+{
+	if (attribute)
+		digest_bytes(digest, attribute, attribute->nla_len);
+}
+
+int routes_digest(struct netlink *netlink, uint8_t family, unsigned int ifindex, uint64_t *digest)
+{
+	static struct collected collected;
+	struct nlmsghdr *message;
+	size_t at = 0;
+	int err = collect_main(netlink, family, ifindex, &collected);
+
+	while (!err && (message = next_collected(&collected, &at))) {
+		struct route route;
+
+		read_route(message, &route);
+		digest_bytes(digest, &route.oif, sizeof(route.oif));
+		digest_bytes(digest, &route.head->rtm_scope, sizeof(route.head->rtm_scope));
+		digest_bytes(digest, &route.head->rtm_dst_len, sizeof(route.head->rtm_dst_len));
+		digest_attribute(digest, route.destination);
+		digest_attribute(digest, route.gateway);
+	}
+	return err;
+}
+
 int routes_copy(struct netlink *netlink, uint8_t family, unsigned int ifindex, uint32_t table)
 {
 	static struct collected collected; /* one thread sets routes up */
 	struct nlmsghdr *message;
 	size_t at = 0;
-	int err;
+	int err = collect_main(netlink, family, ifindex, &collected);
 
-	collected.first_table = collected.last_table = RT_TABLE_MAIN;
-	collected.oif = ifindex;
-	collected.rtm_type = RTN_UNICAST;
-	err = collect_routes(netlink, family, &collected);
 	/* routes on the link go before the gateways they make reachable */
 	while (!err && (message = next_collected(&collected, &at))) {
 		struct route route;

@@ -22,6 +22,12 @@ int routes_add_default(struct netlink *netlink, uint8_t family, uint32_t table,
 /* Copy the main table's routes through ifindex to table. */
 int routes_copy(struct netlink *netlink, uint8_t family, unsigned int ifindex, uint32_t table);
 
+/*
+ * A number that changes when what routes_copy() would copy does; *digest is carried on
+ * from interface to interface. 0 or negative errno.
+ */
+int routes_digest(struct netlink *netlink, uint8_t family, unsigned int ifindex, uint64_t *digest);
+
 /* Rules: by mark, and by source address. Lower priority goes first. */
 int routes_add_mark_rule(struct netlink *netlink, uint8_t family, uint32_t mark, uint32_t table,
 			 uint32_t priority);

@@ -152,6 +152,26 @@ bool attachment_find(struct attachment *attachment)
 	return found.up && found.carrier;
 }
 
+/* While a table is filled again, its link's packets may leave by another link. */
+static bool routes_changed(struct attachment *attachment)
+{
+	const struct config_interfaces *lan = &attachment->instance->config->lan;
+	struct netlink *rtnetlink = &attachment->instance->rtnetlink;
+	uint64_t digest = 0;
+	int err = 0;
+	bool changed;
+
+	for (unsigned int f = 0; !err && f < LINK_FAMILIES; f++) {
+		err = routes_digest(rtnetlink, families[f], attachment->ifindex, &digest);
+		for (unsigned int i = 0; !err && i < lan->count; i++)
+			err = routes_digest(rtnetlink, families[f], if_nametoindex(lan->name[i]),
+					    &digest);
+	}
+	changed = err || digest != attachment->routes_digest;
+	attachment->routes_digest = digest;
+	return changed;
+}
+
 void attachment_paths(struct attachment *attachment, bool anew, struct paths *out)
 {
 	const struct config *config = attachment->instance->config;
@@ -159,7 +179,8 @@ void attachment_paths(struct attachment *attachment, bool anew, struct paths *ou
 	memset(out, 0, sizeof(*out));
 	for (unsigned int f = 0; attachment->ifindex && f < LINK_FAMILIES; f++)
 		link_address(attachment, families[f], &out->local[f]);
-	if (anew || memcmp(out->local, attachment->routed, sizeof(out->local)))
+	if ((anew && routes_changed(attachment)) ||
+	    memcmp(out->local, attachment->routed, sizeof(out->local)))
 		route_anew(attachment, out->local);
 	for (unsigned int f = 0; f < LINK_FAMILIES; f++)
 		for (unsigned int i = 0; out->local[f].family && i < config->concentrator_count;

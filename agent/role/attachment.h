@@ -25,6 +25,7 @@ struct attachment {
 	unsigned int ifindex; /* 0: no such interface now */
 	int twin_fd; /* of the program that sends SYNs twice; -1: not attached */
 	struct plait_addr routed[LINK_FAMILIES]; /* whose routes are in the table */
+	uint64_t routes_digest; /* of what they are copies of */
 };
 
 void attachment_open(struct attachment *attachment, struct instance *instance,
@@ -36,7 +37,7 @@ bool attachment_find(struct attachment *attachment);
 
 /*
  * What paths there are now. The table is filled again if the link's addresses have
- * changed, or if anew: routes may have.
+ * changed, or its routes, which are looked at if anew.
  */
 void attachment_paths(struct attachment *attachment, bool anew, struct paths *out);
 

@@ -192,3 +192,22 @@ def test_P2_netlink_change_while_plaitd_starts_is_not_missed():
             ask(client)
             eventually(lambda: addresses(lab) == {"dsl": "10.1.0.2", "lte": "10.2.0.77"},
                        what="the address it has now")
+
+
+def test_P2_routes_of_others_do_not_touch_the_links_tables():
+    with running() as lab, contextlib.ExitStack() as stack:
+        changes = lab.popen("cpe", ["ip", "-o", "monitor", "route", "rule"], log="monitor.log")
+        stack.callback(changes.kill)
+        batch(lab, ["link add y0 type veth peer name y1", "link set y0 up", "link set y1 up",
+                    "addr add 10.99.0.1/24 dev y0", "route add 10.98.0.0/16 via 10.99.0.2 dev y0"])
+        batch(lab, ["route add 10.97.0.0/16 via 10.1.0.1 dev w1"])  # this is one of link 1's
+
+        def told():
+            return (lab.dir / "monitor.log").read_text().splitlines()
+
+        eventually(lambda: [line for line in told()
+                            if line.startswith("10.97.0.0/16") and "proto 112" in line],
+                   what="the copy of link 1's route")
+        assert [line for line in told() if line.startswith("10.98.0.0/16")]
+        ours = [line for line in told() if "proto 112" in line]
+        assert not [line for line in ours if "w2" in line or "y0" in line or "10.2.0" in line]
