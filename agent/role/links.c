@@ -15,9 +15,11 @@
 
 enum {
 	FIRST_LINK_TABLE = 1, /* from the instance's base */
-	PROBE_MS = 200,
+	LOOK_MS = 50, /* what has moved */
+	PROBE_MS = 200, /* sooner where something seems wrong */
 	PROBE_IDLE_MS = 1000, /* while there are no sessions */
 	PROBE_SOON_MS = 1, /* the loop must run: an answer that waits looks slow */
+	PATIENCE_RTTS = 4, /* an answer may take that many, from LOOK_MS to PROBE_MS */
 	HEARD_BYTES = 1000, /* more than a neighbour's question */
 	FULL_QUEUE_US = 2500, /* half of what bpf/congestion.bpf.c lets wait */
 };
@@ -272,28 +274,57 @@ void links_refresh(struct links *links, bool anew)
 static void measure(struct links *links, struct link *link)
 {
 	struct interface now = {};
-	uint64_t received, sent;
 
 	if (interface_read(&links->instance->rtnetlink, link->config->interface, &now))
 		return;
-	received = now.received_bytes - link->received_bytes;
-	sent = now.sent_bytes - link->sent_bytes;
-	link->moved_bytes = received + sent;
-	link->heard = received > HEARD_BYTES;
+	link->received = now.received_bytes - link->received_bytes;
+	link->sent = now.sent_bytes - link->sent_bytes;
+	link->moved_bytes += link->received + link->sent;
+	link->heard_bytes += link->received;
 	link->received_bytes = now.received_bytes;
 	link->sent_bytes = now.sent_bytes;
 }
 
-static void probe(struct links *links, struct link *link)
+static uint64_t patience_ns(const struct link *link)
+{
+	uint64_t rtt_us = link->state.rtt_us > link->state.rtt_last_us ? link->state.rtt_us
+								       : link->state.rtt_last_us;
+	uint64_t ns = PATIENCE_RTTS * rtt_us * 1000;
+
+	if (ns < LOOK_MS * NS_PER_MS)
+		return LOOK_MS * NS_PER_MS;
+	return ns < PROBE_MS * NS_PER_MS ? ns : PROBE_MS * NS_PER_MS;
+}
+
+static void ask(struct link *link, uint64_t now)
+{
+	link->asked_ns = now;
+	link->heard_bytes = 0;
+	ping_send(&link->ping, now);
+}
+
+static void probe(struct links *links, struct link *link, uint64_t now)
+{
+	bool deaf = link->sent && !link->received;
+
+	if (link->ping.fd < 0 ||
+	    (link->ping.sent_ns && now - link->ping.sent_ns < patience_ns(link)))
+		return;
+	if (link->ping.sent_ns &&
+	    link_state_miss(&link->state, link->heard_bytes > HEARD_BYTES, now))
+		tell(links, link);
+	if (now - link->asked_ns >= PROBE_MS * NS_PER_MS || link->state.missed || deaf)
+		ask(link, now);
+}
+
+static void look(struct links *links)
 {
 	uint64_t now = clock_now_ns();
 
-	measure(links, link);
-	if (link->ping.fd < 0)
-		return;
-	if (link->ping.sent_ns && link_state_miss(&link->state, link->heard, now))
-		tell(links, link);
-	ping_send(&link->ping, now);
+	for (unsigned int i = 0; i < links->count; i++) {
+		measure(links, &links->link[i]);
+		probe(links, &links->link[i], now);
+	}
 }
 
 /* What waits in the link's queue shows in the round trip of a probe. */
@@ -302,14 +333,15 @@ static bool is_full(const struct link *link)
 	return link->state.rtt_last_us > link->state.rtt_min_us + FULL_QUEUE_US;
 }
 
-static struct overflow_load load_now(const struct links *links, uint64_t elapsed_ns)
+static struct overflow_load load_since(struct links *links, uint64_t elapsed_ns)
 {
 	struct overflow_load load = {.full = true};
 
 	for (unsigned int i = 0; i < links->count; i++) {
-		const struct link *link = &links->link[i];
+		struct link *link = &links->link[i];
 		uint64_t rate = link->moved_bytes * 1000 / (elapsed_ns / NS_PER_MS + 1);
 
+		link->moved_bytes = 0;
 		load.all_rate += rate;
 		if (link->config->use != USE_ALWAYS || !link_state_in_use(&link->state))
 			continue;
@@ -322,8 +354,11 @@ static struct overflow_load load_now(const struct links *links, uint64_t elapsed
 static void overflow(struct links *links)
 {
 	uint64_t now = clock_now_ns();
-	struct overflow_load load = load_now(links, now - links->measured_ns);
+	struct overflow_load load;
 
+	if (now - links->measured_ns < PROBE_MS * NS_PER_MS)
+		return;
+	load = load_since(links, now - links->measured_ns);
 	links->measured_ns = now;
 	if (!overflow_update(&links->overflow, &load, now))
 		return;
@@ -353,11 +388,11 @@ static void due(struct loop_watch *watch, uint32_t events)
 
 	if (read(links->timer_fd, &times, sizeof(times)) != sizeof(times))
 		return;
-	for (unsigned int i = 0; i < links->count; i++)
-		probe(links, &links->link[i]);
+	look(links);
 	overflow(links);
 	engine_totals(&links->instance->engine, &sessions, &held);
-	arm(links, sessions ? PROBE_MS : PROBE_IDLE_MS);
+	__atomic_store_n(&links->idle, !sessions, __ATOMIC_RELAXED);
+	arm(links, sessions ? LOOK_MS : PROBE_IDLE_MS);
 }
 
 int links_open(struct links *links, struct instance *instance, struct loop *loop)
@@ -511,5 +546,7 @@ int links_choose(struct links *links, uint8_t family, uint32_t hash)
 {
 	int chosen = weights_differ(links) ? choose_by_weight(links, family, hash) : -1;
 
+	if (__atomic_exchange_n(&links->idle, false, __ATOMIC_RELAXED))
+		arm(links, LOOK_MS);
 	return chosen >= 0 ? chosen : choose_by_order(links, family);
 }

@@ -31,9 +31,10 @@ struct link {
 	struct link_state state; /* main thread's, like all that follows */
 	struct ping ping;
 	struct loop_watch ping_watch;
-	uint64_t received_bytes, sent_bytes; /* the interface's counts at the last probe */
-	uint64_t moved_bytes; /* both, between the last two */
-	bool heard; /* something has arrived between them */
+	uint64_t received_bytes, sent_bytes; /* the interface's counts at the last look */
+	uint64_t received, sent; /* between the last two */
+	uint64_t moved_bytes; /* both ways, since overflow was judged */
+	uint64_t asked_ns, heard_bytes; /* the last probe, and what has arrived since */
 };
 
 struct links {
@@ -45,6 +46,7 @@ struct links {
 	bool overflows; /* under lock: links with use: overflow take part */
 	struct overflow overflow;
 	uint64_t measured_ns; /* when the counts were read */
+	bool idle; /* no sessions: looked at seldom. Atomic */
 	int timer_fd;
 	struct loop_watch timer_watch;
 };
