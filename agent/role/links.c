@@ -21,6 +21,7 @@ enum {
 	PROBE_SOON_MS = 1, /* the loop must run: an answer that waits looks slow */
 	PATIENCE_RTTS = 4, /* an answer may take that many, from LOOK_MS to PROBE_MS */
 	HEARD_BYTES = 1000, /* more than a neighbour's question */
+	LATE_US = 20000,
 	FULL_QUEUE_US = 2500, /* half of what bpf/congestion.bpf.c lets wait */
 };
 
@@ -296,6 +297,36 @@ static uint64_t patience_ns(const struct link *link)
 	return ns < PROBE_MS * NS_PER_MS ? ns : PROBE_MS * NS_PER_MS;
 }
 
+static bool is_late(const struct link *link, uint64_t now)
+{
+	uint64_t most_us = link->state.rtt_min_us + LATE_US;
+
+	return link->state.rtt_last_us > most_us ||
+	       (link->ping.sent_ns && now - link->ping.sent_ns > most_us * 1000);
+}
+
+static struct poor_load poor_load(const struct links *links, const struct link *link, uint64_t now)
+{
+	struct poor_load load = {.moved = link->received + link->sent, .late = is_late(link, now)};
+
+	for (unsigned int i = 0; i < links->count; i++)
+		load.all_moved += links->link[i].received + links->link[i].sent;
+	return load;
+}
+
+static void judge_poor(struct links *links, struct link *link, const struct poor_load *load,
+		       uint64_t now)
+{
+	if (!poor_update(&link->poor, load, now))
+		return;
+	log_notice("link %s: %s", link->config->name,
+		   link->poor.is ? "poor beside the others: spared by bulk" : "tried again");
+	pthread_rwlock_wrlock(&links->lock);
+	link->spared = link->poor.is;
+	pthread_rwlock_unlock(&links->lock);
+	engine_paths_changed(&links->instance->engine);
+}
+
 static void ask(struct link *link, uint64_t now)
 {
 	link->asked_ns = now;
@@ -303,7 +334,7 @@ static void ask(struct link *link, uint64_t now)
 	ping_send(&link->ping, now);
 }
 
-static void probe(struct links *links, struct link *link, uint64_t now)
+static void probe(struct links *links, struct link *link, bool suspected, uint64_t now)
 {
 	bool deaf = link->sent && !link->received;
 
@@ -313,7 +344,7 @@ static void probe(struct links *links, struct link *link, uint64_t now)
 	if (link->ping.sent_ns &&
 	    link_state_miss(&link->state, link->heard_bytes > HEARD_BYTES, now))
 		tell(links, link);
-	if (now - link->asked_ns >= PROBE_MS * NS_PER_MS || link->state.missed || deaf)
+	if (now - link->asked_ns >= PROBE_MS * NS_PER_MS || link->state.missed || suspected || deaf)
 		ask(link, now);
 }
 
@@ -321,9 +352,14 @@ static void look(struct links *links)
 {
 	uint64_t now = clock_now_ns();
 
-	for (unsigned int i = 0; i < links->count; i++) {
+	for (unsigned int i = 0; i < links->count; i++)
 		measure(links, &links->link[i]);
-		probe(links, &links->link[i], now);
+	for (unsigned int i = 0; i < links->count; i++) {
+		struct link *link = &links->link[i];
+		struct poor_load load = poor_load(links, link, now);
+
+		judge_poor(links, link, &load, now);
+		probe(links, link, poor_suspects(&load), now);
 	}
 }
 
@@ -459,13 +495,24 @@ bool links_path(struct links *links, unsigned int link, uint8_t family, struct p
 
 bool links_is_backup(struct links *links, unsigned int link)
 {
-	bool overflows;
+	bool overflows, spared;
 
 	pthread_rwlock_rdlock(&links->lock);
 	overflows = links->overflows;
+	spared = links->link[link].spared;
 	pthread_rwlock_unlock(&links->lock);
-	return links->link[link].config->use == USE_BACKUP ||
+	return spared || links->link[link].config->use == USE_BACKUP ||
 	       (links->link[link].config->use == USE_OVERFLOW && !overflows);
+}
+
+bool links_is_spared(struct links *links, unsigned int link)
+{
+	bool spared;
+
+	pthread_rwlock_rdlock(&links->lock);
+	spared = links->link[link].spared;
+	pthread_rwlock_unlock(&links->lock);
+	return spared;
 }
 
 /* Under lock. */

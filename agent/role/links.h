@@ -10,6 +10,7 @@
 #include "port/ping.h"
 #include "table/link_state.h"
 #include "table/overflow.h"
+#include "table/poor.h"
 
 enum { LINK_FAMILIES = 2 };
 
@@ -27,10 +28,11 @@ struct link {
 	unsigned int ifindex; /* 0: no such interface now */
 	int twin_fd; /* attachment of the program that sends SYNs twice; -1: none */
 	struct path paths[LINK_FAMILIES]; /* IPv4, IPv6; under lock */
-	bool in_use; /* under lock */
+	bool in_use, spared; /* under lock; spared: it is poor */
 	struct link_state state; /* main thread's, like all that follows */
 	struct ping ping;
 	struct loop_watch ping_watch;
+	struct poor poor;
 	uint64_t received_bytes, sent_bytes; /* the interface's counts at the last look */
 	uint64_t received, sent; /* between the last two */
 	uint64_t moved_bytes; /* both ways, since overflow was judged */
@@ -66,6 +68,9 @@ bool links_path(struct links *links, unsigned int link, uint8_t family, struct p
 
 /* Whether a link takes part only when the others fail, as things are. Any thread. */
 bool links_is_backup(struct links *links, unsigned int link);
+
+/* Whether a link is a backup because bulk goes faster without it. Any thread. */
+bool links_is_spared(struct links *links, unsigned int link);
 
 /* The link in use that a local address lies on, or -1. Any thread. */
 int links_of_path(struct links *links, const struct plait_addr *local);

@@ -73,6 +73,31 @@ static void leave_what_is_not_in_use(struct links *links, struct worker *worker,
 			leave(links, worker, session, subflows, i);
 }
 
+/*
+ * What a poor link still has to deliver holds up all the rest: as its subflow ends, the kernel
+ * sends that again over the others. It joins again as a backup.
+ */
+static bool leave_what_is_spared(struct links *links, struct worker *worker,
+				 struct session *session, const struct subflows *subflows)
+{
+	bool spared[REPORT_MAX_SUBFLOWS] = {}, left = false;
+	int kept = 0;
+
+	for (int i = 0; session->bulk && i < subflows->count; i++) {
+		int link = subflows->link[i];
+		bool backup = link >= 0 && session->backup_links & 1u << link;
+
+		spared[i] = link >= 0 && !backup && links_is_spared(links, (unsigned int)link);
+		kept += link >= 0 && !spared[i];
+	}
+	for (int i = 0; kept && i < subflows->count; i++) {
+		if (spared[i])
+			leave(links, worker, session, subflows, i);
+		left |= spared[i];
+	}
+	return left;
+}
+
 static bool is_backup(struct links *links, const struct session *session, unsigned int link)
 {
 	return !session->bulk || links_is_backup(links, link);
@@ -119,6 +144,11 @@ static void join_over(struct links *links, struct worker *worker, struct session
 		log_debug("subflow over link %s: %s", config->name, strerror(-err));
 }
 
+static unsigned int again(struct session *session)
+{
+	return (unsigned int)RETRY_MS << session->join_tries++;
+}
+
 /* Ask for what is missing, and look again later whether it came to be. */
 unsigned int subflows_join(struct links *links, struct worker *worker, struct session *session)
 {
@@ -131,6 +161,8 @@ unsigned int subflows_join(struct links *links, struct worker *worker, struct se
 		return 0;
 	place(links, &subflows);
 	leave_what_is_not_in_use(links, worker, session, &subflows);
+	if (leave_what_is_spared(links, worker, session, &subflows))
+		return again(session);
 	for (int i = 0; i < subflows.count; i++)
 		if (subflows.link[i] >= 0)
 			set_backup(links, worker, session, &subflows, i);
@@ -143,5 +175,5 @@ unsigned int subflows_join(struct links *links, struct worker *worker, struct se
 		join_over(links, worker, session, link, &path);
 		missing++;
 	}
-	return missing ? (unsigned int)RETRY_MS << session->join_tries++ : 0;
+	return missing ? again(session) : 0;
 }
