@@ -20,7 +20,7 @@ enum {
 	PROBE_IDLE_MS = 1000, /* while there are no sessions */
 	PROBE_SOON_MS = 1, /* the loop must run: an answer that waits looks slow */
 	PATIENCE_RTTS = 4, /* an answer may take that many, from LOOK_MS to PROBE_MS */
-	HEARD_BYTES = 1000, /* more than a neighbour's question */
+	HEARD_RATE = 3000, /* octets a second: more than neighbours' questions, less than ACKs */
 	LATE_US = 20000,
 	FULL_QUEUE_US = 2500, /* half of what bpf/congestion.bpf.c lets wait */
 };
@@ -334,6 +334,11 @@ static void ask(struct link *link, uint64_t now)
 	ping_send(&link->ping, now);
 }
 
+static bool was_heard(const struct link *link, uint64_t now)
+{
+	return link->heard_bytes * 1000 > (now - link->asked_ns) / NS_PER_MS * HEARD_RATE;
+}
+
 static void probe(struct links *links, struct link *link, bool suspected, uint64_t now)
 {
 	bool deaf = link->sent && !link->received;
@@ -341,8 +346,7 @@ static void probe(struct links *links, struct link *link, bool suspected, uint64
 	if (link->ping.fd < 0 ||
 	    (link->ping.sent_ns && now - link->ping.sent_ns < patience_ns(link)))
 		return;
-	if (link->ping.sent_ns &&
-	    link_state_miss(&link->state, link->heard_bytes > HEARD_BYTES, now))
+	if (link->ping.sent_ns && link_state_miss(&link->state, was_heard(link, now), now))
 		tell(links, link);
 	if (now - link->asked_ns >= PROBE_MS * NS_PER_MS || link->state.missed || suspected || deaf)
 		ask(link, now);
