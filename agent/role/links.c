@@ -307,7 +307,9 @@ static bool is_late(const struct link *link, uint64_t now)
 
 static struct poor_load poor_load(const struct links *links, const struct link *link, uint64_t now)
 {
-	struct poor_load load = {.moved = link->received + link->sent, .late = is_late(link, now)};
+	struct poor_load load = {.received = link->received,
+				 .moved = link->received + link->sent,
+				 .late = is_late(link, now)};
 
 	for (unsigned int i = 0; i < links->count; i++)
 		load.all_moved += links->link[i].received + links->link[i].sent;
@@ -363,7 +365,7 @@ static void look(struct links *links)
 		struct poor_load load = poor_load(links, link, now);
 
 		judge_poor(links, link, &load, now);
-		probe(links, link, poor_suspects(&load), now);
+		probe(links, link, link->poor.suspected, now);
 	}
 }
 

@@ -1,20 +1,27 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #include "poor.h"
 
-#define SECOND_NS 1000000000ULL
+#define MS_NS     1000000ULL
+#define SECOND_NS (1000 * MS_NS)
 
 enum {
-	SHARE_MIN = 32, /* one part in so many of what all links carry */
-	MOVED_MIN = 1000, /* a link that carries nothing is idle, or silent */
+	SHARE_MIN = 20, /* one part in so many of what all links carry */
+	BUSY_MIN = 1000,
+	BUSY_MS = 200,
 	LOOKS = 2,
+	ALIVE_BYTES = 50, /* in these looks: else it is silent */
 	HOLD_MIN_SECONDS = 10,
 	HOLD_MAX_SECONDS =
 		120, /* twice as long each time; one that was not poor for longer begins anew */
 };
 
-bool poor_suspects(const struct poor_load *load)
+/* A link that carries nothing for longer is idle. */
+static bool suspects(struct poor *poor, const struct poor_load *load, uint64_t now_ns)
 {
-	return load->moved >= MOVED_MIN && load->moved * SHARE_MIN < load->all_moved;
+	if (load->moved >= BUSY_MIN)
+		poor->busy_ns = now_ns;
+	return load->moved * SHARE_MIN < load->all_moved && poor->busy_ns &&
+	       now_ns - poor->busy_ns <= BUSY_MS * MS_NS;
 }
 
 static void begin(struct poor *poor, uint64_t now_ns)
@@ -31,14 +38,21 @@ static void begin(struct poor *poor, uint64_t now_ns)
 
 bool poor_update(struct poor *poor, const struct poor_load *load, uint64_t now_ns)
 {
+	poor->suspected = suspects(poor, load, now_ns);
 	if (poor->is) {
 		poor->is = now_ns - poor->since_ns < poor->hold_ns;
-		poor->looks = 0;
 		return !poor->is;
 	}
-	poor->looks = load->late && poor_suspects(load) ? poor->looks + 1 : 0;
-	if (poor->looks < LOOKS)
+	if (!poor->suspected || !load->late) {
+		poor->looks = 0;
+		poor->received = 0;
 		return false;
+	}
+	poor->looks++;
+	poor->received += load->received;
+	if (poor->looks < LOOKS || poor->received < ALIVE_BYTES)
+		return false;
+	poor->looks = 0;
 	begin(poor, now_ns);
 	return true;
 }

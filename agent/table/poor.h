@@ -12,18 +12,19 @@
 
 struct poor {
 	bool is;
+	bool suspected; /* it would be, were it late: worth asking */
 	unsigned int looks; /* in a row at which it seemed so */
-	uint64_t since_ns; /* it was found so; 0: never */
+	uint64_t received; /* in them */
+	uint64_t busy_ns; /* when it last carried something */
+	uint64_t since_ns; /* when it was found so; 0: never */
 	uint64_t hold_ns; /* until it is given another chance */
 };
 
 struct poor_load {
-	uint64_t moved, all_moved; /* by this link, by all of them */
+	uint64_t received, moved; /* by this link, one way and both */
+	uint64_t all_moved; /* by all links */
 	bool late; /* what it is asked takes much longer than at best */
 };
-
-/* Whether it would be poor if it were late: worth asking. */
-bool poor_suspects(const struct poor_load *load);
 
 /* True if it becomes poor by this, or is to be tried again. */
 bool poor_update(struct poor *poor, const struct poor_load *load, uint64_t now_ns);

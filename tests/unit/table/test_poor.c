@@ -7,10 +7,14 @@
 #define SECOND (1000 * MS)
 
 /* 1 beside 50 Mbit/s for 50 ms */
-static const struct poor_load starved = {.moved = 6000, .all_moved = 300000, .late = true};
-static const struct poor_load prompt = {.moved = 6000, .all_moved = 300000};
-static const struct poor_load fair = {.moved = 30000, .all_moved = 300000, .late = true};
-static const struct poor_load idle = {.moved = 200, .all_moved = 300000, .late = true};
+static const struct poor_load starved = {
+	.received = 300, .moved = 6000, .all_moved = 300000, .late = true};
+static const struct poor_load prompt = {.received = 300, .moved = 6000, .all_moved = 300000};
+static const struct poor_load fair = {
+	.received = 300, .moved = 30000, .all_moved = 300000, .late = true};
+static const struct poor_load idle = {
+	.received = 200, .moved = 200, .all_moved = 300000, .late = true};
+static const struct poor_load silent = {.moved = 6000, .all_moved = 300000, .late = true};
 
 /* Updates each 50 ms; the time of the change, or 0 if there is none up to `to`. */
 static uint64_t change(struct poor *poor, const struct poor_load *load, uint64_t from, uint64_t to)
@@ -27,16 +31,26 @@ Test(poor, is_what_carries_next_to_nothing_and_is_late)
 
 	cr_expect_eq(change(&poor, &prompt, SECOND, 2 * SECOND), 0);
 	cr_expect_eq(change(&poor, &fair, 2 * SECOND, 3 * SECOND), 0);
-	cr_expect_eq(change(&poor, &idle, 3 * SECOND, 4 * SECOND), 0, "nothing was asked of it");
-	cr_expect_eq(change(&poor, &starved, 5 * SECOND, 6 * SECOND), 5050 * MS);
+	cr_expect_eq(change(&poor, &idle, 3 * SECOND + 500 * MS, 4 * SECOND), 0,
+		     "nothing was asked of it");
+	cr_expect_eq(change(&poor, &silent, 4 * SECOND, 5 * SECOND), 0);
+	poor = (struct poor){};
+	cr_expect_eq(change(&poor, &starved, 6 * SECOND, 7 * SECOND), 6050 * MS);
 	cr_expect(poor.is);
 }
 
 Test(poor, is_worth_asking_before_it_is_late)
 {
-	cr_expect(poor_suspects(&prompt));
-	cr_expect_not(poor_suspects(&fair));
-	cr_expect_not(poor_suspects(&idle));
+	struct poor poor = {};
+
+	poor_update(&poor, &fair, SECOND);
+	cr_expect_not(poor.suspected);
+	poor_update(&poor, &prompt, SECOND + 50 * MS);
+	cr_expect(poor.suspected);
+	poor_update(&poor, &idle, SECOND + 200 * MS);
+	cr_expect(poor.suspected);
+	poor_update(&poor, &idle, SECOND + 300 * MS);
+	cr_expect_not(poor.suspected);
 }
 
 Test(poor, is_not_what_was_so_for_a_moment)
