@@ -319,7 +319,10 @@ static struct poor_load poor_load(const struct links *links, const struct link *
 static void judge_poor(struct links *links, struct link *link, const struct poor_load *load,
 		       uint64_t now)
 {
-	if (!poor_update(&link->poor, load, now))
+	/* one that fails begins anew when it is back */
+	if (!link_state_in_use(&link->state) && !link->spared)
+		link->poor = (struct poor){};
+	if (!link_state_in_use(&link->state) || !poor_update(&link->poor, load, now))
 		return;
 	log_notice("link %s: %s", link->config->name,
 		   link->poor.is ? "poor beside the others: spared by bulk" : "tried again");
