@@ -23,6 +23,9 @@ enum {
 	JOIN_SEGMENTS = 10, /* RFC 6928; of a further subflow, which may be a bucket soon empty: */
 	JOIN_DOUBLE_US = 100000, /* twice as many each time, and half of what was delivered */
 	JOIN_DOUBLINGS = 16,
+	IDLE_US = 1000000, /* after that a bucket may be full again */
+	PROMISE_GAIN = 2, /* room to grow, where a queue discipline paces */
+	PROOF_US = 1000000, /* until then the average counts, over at least JOIN_DOUBLE_US */
 	RATE_WINDOW_US = 250000,
 	RTT_WINDOW_US = 10000000,
 	UNSENT_US = 1000,
@@ -33,7 +36,7 @@ enum {
 
 /* The kernel's, as far as they are looked at. */
 struct sock {
-	int sk_sndbuf;
+	__u32 sk_pacing_status;
 } __attribute__((preserve_access_index));
 struct inet_connection_sock {
 	void *icsk_ulp_data;
@@ -66,6 +69,12 @@ struct tcp_congestion_ops {
 	char name[16];
 };
 
+#ifndef SOL_SOCKET
+#define SOL_SOCKET 1
+#endif
+#ifndef SO_MAX_PACING_RATE
+#define SO_MAX_PACING_RATE 47
+#endif
 #ifndef TCP_NOTSENT_LOWAT
 #define TCP_NOTSENT_LOWAT 25
 #endif
@@ -85,8 +94,10 @@ struct path {
 	__u32 rate_now, rate_before; /* the highest of this window and of the last */
 	__u32 rtt_now, rtt_before; /* the lowest, in us; 0: none yet */
 	__u32 unsent; /* TCP_NOTSENT_LOWAT as set */
-	__u64 begun_us; /* 0: has yet to be asked whether it is a further subflow */
-	bool joined;
+	__u32 promise; /* SO_MAX_PACING_RATE as set */
+	__u64 begun_us, acked_us; /* first acknowledgement after idling, and last; 0: none */
+	__u32 begun_delivered; /* segments, before begun_us */
+	bool joined; /* a further subflow */
 };
 
 struct {
@@ -163,17 +174,28 @@ static __always_inline void learn_rate(struct path *path, __u32 rate, __u32 srtt
 	}
 }
 
-/* Segments it is good to have in flight. */
+static __always_inline __u64 queue_time(const struct path *path)
+{
+	return (__u64)RTT_GAIN * path_rtt(path) + QUEUE_US;
+}
+
+/* If the queue grows beyond what was meant, what the path carries now is all it is worth. */
 static __always_inline __u32 worth(const struct path *path, __u32 rate, __u32 rtt_us)
 {
-	__u64 time_us = (__u64)RTT_GAIN * path_rtt(path) + QUEUE_US;
+	if (rtt_us >= queue_time(path) + QUEUE_US)
+		return rate;
+	return max_of(rate, max_of(path->rate_now, path->rate_before));
+}
 
-	if (min_of(path->rate_now, path->rate_before) > FAST)
-		return NO_LIMIT;
-	/* the queue grows beyond what was meant: what the path carries now is all it is worth */
-	if (rtt_us < time_us + QUEUE_US)
-		rate = max_of(rate, max_of(path->rate_now, path->rate_before));
-	return max_of(time_us * rate / 1000000, SEGMENTS_MIN);
+static __always_inline bool is_fast(const struct path *path)
+{
+	return min_of(path->rate_now, path->rate_before) > FAST;
+}
+
+/* Segments it is good to have in flight. */
+static __always_inline __u32 segments(const struct path *path, __u32 rate)
+{
+	return is_fast(path) ? NO_LIMIT : max_of(queue_time(path) * rate / 1000000, SEGMENTS_MIN);
 }
 
 /* What a further subflow may have in flight until it has shown what it carries. */
@@ -184,6 +206,35 @@ static __always_inline __u32 proven(const struct path *path, __u32 delivered, __
 	if (doublings > JOIN_DOUBLINGS)
 		doublings = JOIN_DOUBLINGS;
 	return min_of(JOIN_SEGMENTS + delivered / 2, JOIN_SEGMENTS << doublings);
+}
+
+/* The rate of a path that has just begun is its average: its bucket may be full. */
+static __always_inline __u32 proven_rate(const struct path *path, __u32 rate, __u32 delivered,
+					 __u64 now)
+{
+	__u64 us = now - path->begun_us;
+
+	if (us > PROOF_US)
+		return rate;
+	if (us < JOIN_DOUBLE_US)
+		us = JOIN_DOUBLE_US;
+	return min_of(rate, (__u64)(JOIN_SEGMENTS + delivered) * 1000000 / us);
+}
+
+/*
+ * The scheduler believes in the pacing rate, which is TCP's window by its round trip: where
+ * that was short, a hundred times what the path carries. TCP itself does not pace by it.
+ */
+static __always_inline void limit_promise(struct sock *sk, struct path *path, __u32 rate)
+{
+	__u64 wanted = (__u64)PROMISE_GAIN * rate * ((struct tcp_sock *)sk)->mss_cache;
+	__u32 value = is_fast(path) || wanted > NO_LIMIT ? NO_LIMIT : wanted;
+
+	if (value < path->promise + path->promise / 8 && value > path->promise - path->promise / 8)
+		return;
+	path->promise = value;
+	bpf_setsockopt(sk, SOL_SOCKET, SO_MAX_PACING_RATE, &value, sizeof(value));
+	sk->sk_pacing_status = 0;
 }
 
 static __always_inline void limit_unsent(struct sock *sk, struct path *path, __u32 rate)
@@ -205,11 +256,22 @@ static __always_inline void limit_unsent(struct sock *sk, struct path *path, __u
 	bpf_setsockopt(sk, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &value, sizeof(value));
 }
 
+static __always_inline void begin(struct sock *sk, struct path *path, __u64 now)
+{
+	if (!path->acked_us)
+		path->joined = is_join(sk);
+	if (now - path->acked_us > IDLE_US) {
+		path->begun_us = now;
+		path->begun_delivered = ((struct tcp_sock *)sk)->delivered;
+	}
+	path->acked_us = now;
+}
+
 SEC("struct_ops/plait_acked")
 void BPF_PROG(plait_acked, struct sock *sk, const struct ack_sample *sample)
 {
 	struct tcp_sock *tcp = (struct tcp_sock *)sk;
-	__u32 rate = latest_rate(tcp), most;
+	__u32 rate = latest_rate(tcp), delivered, most;
 	struct path *path;
 	__u64 now = now_us();
 
@@ -217,17 +279,18 @@ void BPF_PROG(plait_acked, struct sock *sk, const struct ack_sample *sample)
 	path = bpf_sk_storage_get(&paths, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!path || sample->rtt_us <= 0)
 		return;
-	if (!path->begun_us) {
-		path->begun_us = now;
-		path->joined = is_join(sk);
-	}
+	begin(sk, path, now);
 	learn_rtt(path, sample->rtt_us, now);
 	if (!rate)
 		return;
 	learn_rate(path, rate, tcp->srtt_us >> 3, now);
-	most = worth(path, rate, sample->rtt_us);
-	if (path->joined)
-		most = min_of(most, proven(path, tcp->delivered, now));
+	delivered = tcp->delivered - path->begun_delivered;
+	rate = worth(path, rate, sample->rtt_us);
+	most = segments(path, rate);
+	if (path->joined) {
+		most = min_of(most, proven(path, delivered, now));
+		limit_promise(sk, path, proven_rate(path, rate, delivered, now));
+	}
 	if (tcp->snd_cwnd > most)
 		tcp->snd_cwnd = most;
 	limit_unsent(sk, path, max_of(path->rate_now, path->rate_before));

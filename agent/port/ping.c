@@ -91,6 +91,7 @@ int ping_aim(struct ping *ping, const struct plait_addr *local, const struct pla
 		close(ping->fd);
 	ping->fd = -1;
 	ping->sent_ns = 0;
+	memset(ping->asked_ns, 0, sizeof(ping->asked_ns));
 	ping->local = *local;
 	ping->remote = *remote;
 	if (!local->family)
@@ -107,26 +108,37 @@ int ping_send(struct ping *ping, uint64_t now_ns)
 {
 	struct echo echo = {.type = is_v4(ping) ? ICMP_ECHO : ICMP6_ECHO_REQUEST};
 
-	ping->sent_ns = now_ns;
 	echo.id = own_id(ping);
 	echo.sequence = htons(++ping->sequence);
+	ping->sent_ns = ping->asked_ns[ping->sequence % PING_KEPT] = now_ns;
 	if (is_v4(ping)) /* the kernel does it for ICMPv6 */
 		echo.checksum = checksum(&echo);
 	return send(ping->fd, &echo, sizeof(echo), MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
-static bool is_answer(const struct ping *ping, const uint8_t *packet, size_t len)
+/* When that was asked which a packet is the first to answer; 0: it is no answer. */
+static uint64_t take_answer(struct ping *ping, const uint8_t *packet, size_t len)
 {
+	uint16_t sequence, age;
 	size_t header = 0;
 	struct echo echo;
+	uint64_t asked_ns;
 
 	if (is_v4(ping)) /* a raw IPv4 socket gives the IP header too */
 		header = len ? (size_t)(packet[0] & 0xf) * 4 : len;
 	if (len < header + sizeof(echo))
-		return false;
+		return 0;
 	memcpy(&echo, packet + header, sizeof(echo));
-	return echo.type == (is_v4(ping) ? ICMP_ECHOREPLY : ICMP6_ECHO_REPLY) &&
-	       echo.id == own_id(ping) && echo.sequence == htons(ping->sequence);
+	sequence = ntohs(echo.sequence);
+	age = (uint16_t)(ping->sequence - sequence);
+	if (echo.type != (is_v4(ping) ? ICMP_ECHOREPLY : ICMP6_ECHO_REPLY) ||
+	    echo.id != own_id(ping) || age >= PING_KEPT)
+		return 0;
+	asked_ns = ping->asked_ns[sequence % PING_KEPT];
+	ping->asked_ns[sequence % PING_KEPT] = 0;
+	if (!age)
+		ping->sent_ns = 0;
+	return asked_ns;
 }
 
 bool ping_answered(struct ping *ping, uint64_t now_ns, uint32_t *rtt_us)
@@ -135,11 +147,13 @@ bool ping_answered(struct ping *ping, uint64_t now_ns, uint32_t *rtt_us)
 	bool answered = false;
 	ssize_t n;
 
-	while ((n = recv(ping->fd, reply, sizeof(reply), 0)) >= 0)
-		answered |= ping->sent_ns && is_answer(ping, reply, (size_t)n);
-	if (!answered)
-		return false;
-	*rtt_us = (uint32_t)((now_ns - ping->sent_ns) / 1000);
-	ping->sent_ns = 0;
-	return true;
+	while ((n = recv(ping->fd, reply, sizeof(reply), 0)) >= 0) {
+		uint64_t asked_ns = take_answer(ping, reply, (size_t)n);
+
+		if (!asked_ns)
+			continue;
+		*rtt_us = (uint32_t)((now_ns - asked_ns) / 1000);
+		answered = true;
+	}
+	return answered;
 }

@@ -8,11 +8,14 @@
 
 #include "plait_addr.h"
 
+enum { PING_KEPT = 8 }; /* requests whose answers still count */
+
 struct ping {
 	int fd; /* -1: not open */
 	struct plait_addr local, remote;
 	uint16_t sequence; /* of the last request */
-	uint64_t sent_ns; /* 0: none is outstanding */
+	uint64_t sent_ns; /* 0: it is answered, or there is none */
+	uint64_t asked_ns[PING_KEPT]; /* by sequence; 0: answered */
 };
 
 /*
@@ -21,10 +24,10 @@ struct ping {
  */
 int ping_aim(struct ping *ping, const struct plait_addr *local, const struct plait_addr *remote);
 
-/* Ask; an answer to what was asked before counts no more. 0 or negative errno. */
+/* Ask. 0 or negative errno. */
 int ping_send(struct ping *ping, uint64_t now_ns);
 
-/* Reads answers: true if the last request is answered, and how long it took. */
+/* Reads answers: true if there is one to a recent request, and how long it took. */
 bool ping_answered(struct ping *ping, uint64_t now_ns, uint32_t *rtt_us);
 
 #endif

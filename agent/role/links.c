@@ -15,9 +15,12 @@
 #include "table/selection.h"
 
 enum {
-	PROBE_MS = 200,
+	LOOK_MS = 50, /* what has moved */
+	PROBE_MS = 200, /* sooner where something seems wrong */
 	PROBE_IDLE_MS = 1000, /* while there are no sessions */
 	PROBE_SOON_MS = 1, /* the loop must run: an answer that waits looks slow */
+	PATIENCE_RTTS = 4, /* an answer may take that many, from LOOK_MS to PROBE_MS */
+	LATE_US = 20000,
 	FULL_QUEUE_US = 2500, /* half of what bpf/congestion.bpf.c lets wait */
 };
 
@@ -169,21 +172,37 @@ void links_refresh(struct links *links, bool anew)
 /* It may be the concentrator that is silent, not the link: the next one is asked. */
 static void missed(struct links *links, struct link *link, uint64_t now)
 {
-	if (link_state_miss(&link->state, link->probe.heard, now))
+	if (link_state_miss(&link->state, probe_heard(&link->probe, now), now))
 		tell(links, link);
 	aim(links, link, link->probed + 1);
 }
 
-static void probe(struct links *links, struct link *link)
+static uint64_t patience_ns(const struct link *link)
 {
-	uint64_t now = clock_now_ns();
-	struct interface interface = {};
+	uint64_t rtt_us = link->state.rtt_us > link->state.rtt_last_us ? link->state.rtt_us
+								       : link->state.rtt_last_us;
+	uint64_t ns = PATIENCE_RTTS * rtt_us * 1000;
 
-	if (!interface_read(&links->instance->rtnetlink, link->config->interface, &interface))
-		probe_measure(&link->probe, &interface, now);
-	if (probe_waits(&link->probe))
+	if (ns < LOOK_MS * NS_PER_MS)
+		return LOOK_MS * NS_PER_MS;
+	return ns < PROBE_MS * NS_PER_MS ? ns : PROBE_MS * NS_PER_MS;
+}
+
+static bool seems_wrong(const struct link *link)
+{
+	return link->state.missed || link->poor.suspected || probe_is_deaf(&link->probe);
+}
+
+static void ask_anew(struct links *links, struct link *link, uint64_t now)
+{
+	uint64_t waited = probe_waited_ns(&link->probe, now);
+
+	if (waited && waited < patience_ns(link))
+		return;
+	if (waited)
 		missed(links, link, now);
-	probe_ask(&link->probe, now);
+	if (seems_wrong(link) || now - link->probe.asked_ns >= PROBE_MS * NS_PER_MS)
+		probe_ask(&link->probe, now);
 }
 
 static void answered(struct probe *probe, uint32_t rtt_us)
@@ -193,6 +212,46 @@ static void answered(struct probe *probe, uint32_t rtt_us)
 	if (link_state_answer(&link->state, rtt_us, clock_now_ns()))
 		tell(link->links, link);
 }
+
+/* Bulk spares poor links */
+
+static bool is_late(const struct link *link, uint64_t now)
+{
+	uint64_t most_us = link->state.rtt_min_us + LATE_US;
+
+	return link->state.rtt_last_us > most_us ||
+	       probe_waited_ns(&link->probe, now) > most_us * 1000;
+}
+
+static struct poor_load poor_load(const struct links *links, const struct link *link, uint64_t now)
+{
+	struct poor_load load = {.received = link->probe.received,
+				 .moved = link->probe.received + link->probe.sent,
+				 .late = is_late(link, now)};
+
+	for (unsigned int i = 0; i < links->count; i++)
+		load.all_moved += links->link[i].probe.received + links->link[i].probe.sent;
+	return load;
+}
+
+static void judge_poor(struct links *links, struct link *link, uint64_t now)
+{
+	struct poor_load load = poor_load(links, link, now);
+
+	/* one that fails begins anew when it is back */
+	if (!link_state_in_use(&link->state) && !link->spared)
+		link->poor = (struct poor){};
+	if (!link_state_in_use(&link->state) || !poor_update(&link->poor, &load, now))
+		return;
+	log_notice("link %s: %s", link->config->name,
+		   link->poor.is ? "poor beside the others: spared by bulk" : "tried again");
+	pthread_rwlock_wrlock(&links->lock);
+	link->spared = link->poor.is;
+	pthread_rwlock_unlock(&links->lock);
+	engine_paths_changed(&links->instance->engine);
+}
+
+/* Overflow */
 
 /* What waits in the link's queue shows in the round trip of a probe. */
 static bool is_full(const struct link *link)
@@ -217,16 +276,42 @@ static struct overflow_load load_now(const struct links *links)
 	return load;
 }
 
-static void overflow(struct links *links)
+static void overflow(struct links *links, uint64_t now)
 {
 	struct overflow_load load = load_now(links);
 
-	if (!overflow_update(&links->overflow, &load, clock_now_ns()))
+	if (now - links->judged_ns < PROBE_MS * NS_PER_MS)
+		return;
+	links->judged_ns = now;
+	if (!overflow_update(&links->overflow, &load, now))
 		return;
 	pthread_rwlock_wrlock(&links->lock);
 	links->overflows = links->overflow.open;
 	pthread_rwlock_unlock(&links->lock);
 	engine_paths_changed(&links->instance->engine);
+}
+
+/* Looking */
+
+static void measure(struct links *links, struct link *link, uint64_t now)
+{
+	struct interface interface = {};
+
+	if (!interface_read(&links->instance->rtnetlink, link->config->interface, &interface))
+		probe_measure(&link->probe, &interface, now);
+}
+
+static void look(struct links *links)
+{
+	uint64_t now = clock_now_ns();
+
+	for (unsigned int i = 0; i < links->count; i++)
+		measure(links, &links->link[i], now);
+	for (unsigned int i = 0; i < links->count; i++) {
+		judge_poor(links, &links->link[i], now);
+		ask_anew(links, &links->link[i], now);
+	}
+	overflow(links, now);
 }
 
 static void due(struct loop_watch *watch, uint32_t events)
@@ -237,11 +322,10 @@ static void due(struct loop_watch *watch, uint32_t events)
 
 	if (read(links->timer_fd, &times, sizeof(times)) != sizeof(times))
 		return;
-	for (unsigned int i = 0; i < links->count; i++)
-		probe(links, &links->link[i]);
-	overflow(links);
+	look(links);
 	engine_totals(&links->instance->engine, &sessions, &held);
-	arm(links, sessions ? PROBE_MS : PROBE_IDLE_MS);
+	__atomic_store_n(&links->idle, !sessions, __ATOMIC_RELAXED);
+	arm(links, sessions ? LOOK_MS : PROBE_IDLE_MS);
 }
 
 /* Life */
@@ -316,13 +400,24 @@ bool links_path(struct links *links, unsigned int link, unsigned int concentrato
 
 bool links_is_backup(struct links *links, unsigned int link)
 {
-	bool overflows;
+	bool overflows, spared;
 
 	pthread_rwlock_rdlock(&links->lock);
 	overflows = links->overflows;
+	spared = links->link[link].spared;
 	pthread_rwlock_unlock(&links->lock);
-	return links->link[link].config->use == USE_BACKUP ||
+	return spared || links->link[link].config->use == USE_BACKUP ||
 	       (links->link[link].config->use == USE_OVERFLOW && !overflows);
+}
+
+bool links_is_spared(struct links *links, unsigned int link)
+{
+	bool spared;
+
+	pthread_rwlock_rdlock(&links->lock);
+	spared = links->link[link].spared;
+	pthread_rwlock_unlock(&links->lock);
+	return spared;
 }
 
 /* Under lock. */
@@ -396,6 +491,8 @@ int links_choose(struct links *links, unsigned int concentrator, uint8_t family,
 {
 	int chosen = -1;
 
+	if (__atomic_exchange_n(&links->idle, false, __ATOMIC_RELAXED))
+		arm(links, LOOK_MS); /* somebody wants to know */
 	if (weights_differ(links))
 		chosen = choose_by_weight(links, concentrator, family, hash);
 	return chosen >= 0 ? chosen : choose_by_order(links, concentrator, family);

@@ -10,6 +10,7 @@
 #include "probe.h"
 #include "table/link_state.h"
 #include "table/overflow.h"
+#include "table/poor.h"
 
 /* How to reach a concentrator over a link. */
 struct path {
@@ -23,10 +24,11 @@ struct link {
 	struct links *links;
 	const struct config_link *config;
 	struct paths paths; /* under lock */
-	bool in_use; /* under lock */
+	bool in_use, spared; /* under lock; spared: it is poor */
 	struct attachment attachment; /* main thread's, like all that follows */
 	struct link_state state;
 	struct probe probe;
+	struct poor poor;
 	unsigned int probed; /* the concentrator that is asked */
 };
 
@@ -39,6 +41,8 @@ struct links {
 	struct link link[CONFIG_MAX_LINKS];
 	bool overflows; /* under lock: links with use: overflow take part */
 	struct overflow overflow;
+	uint64_t judged_ns; /* when overflow was */
+	bool idle; /* no sessions: looked at seldom. Atomic */
 	unsigned int preferred; /* concentrator to probe first */
 	int timer_fd;
 	struct loop_watch timer_watch;
@@ -64,6 +68,9 @@ bool links_path(struct links *links, unsigned int link, unsigned int concentrato
 
 /* Whether a link takes part only when the others fail, as things are. Any thread. */
 bool links_is_backup(struct links *links, unsigned int link);
+
+/* Whether a link is a backup because bulk goes faster without it. Any thread. */
+bool links_is_spared(struct links *links, unsigned int link);
 
 /* The link in use that a local address lies on, or -1. Any thread. */
 int links_of_path(struct links *links, const struct plait_addr *local);

@@ -6,7 +6,10 @@
 #include "base/clock.h"
 #include "base/container.h"
 
-enum { HEARD_BYTES = 1000 }; /* more than a neighbour's question */
+enum {
+	HEARD_RATE = 3000, /* octets a second: more than neighbours' questions, less than ACKs */
+	SPAN_MS = 200,
+};
 
 static void answered(struct loop_watch *watch, uint32_t events)
 {
@@ -46,27 +49,58 @@ int probe_aim(struct probe *probe, const struct plait_addr *local, const struct 
 	return err ? err : 1;
 }
 
+/* An interface that was made anew counts from 0. */
+static uint64_t grown(uint64_t before, uint64_t now)
+{
+	return now > before ? now - before : 0;
+}
+
+static void take_rates(struct probe *probe, uint64_t now_ns)
+{
+	uint64_t ms = (now_ns - probe->span_ns) / NS_PER_MS;
+
+	if (ms < SPAN_MS)
+		return;
+	probe->received_rate = probe->span_received * 1000 / ms;
+	probe->sent_rate = probe->span_sent * 1000 / ms;
+	probe->span_received = probe->span_sent = 0;
+	probe->span_ns = now_ns;
+}
+
 void probe_measure(struct probe *probe, const struct interface *now, uint64_t now_ns)
 {
-	uint64_t elapsed_ms = (now_ns - probe->measured_ns) / NS_PER_MS + 1;
-	uint64_t received = now->received_bytes - probe->received_bytes;
-	uint64_t sent = now->sent_bytes - probe->sent_bytes;
+	bool first = !probe->measured_ns;
 
-	probe->heard = received > HEARD_BYTES;
-	probe->received_rate = received * 1000 / elapsed_ms;
-	probe->sent_rate = sent * 1000 / elapsed_ms;
+	probe->received = first ? 0 : grown(probe->received_bytes, now->received_bytes);
+	probe->sent = first ? 0 : grown(probe->sent_bytes, now->sent_bytes);
 	probe->received_bytes = now->received_bytes;
 	probe->sent_bytes = now->sent_bytes;
 	probe->measured_ns = now_ns;
+	probe->heard_bytes += probe->received;
+	probe->span_received += probe->received;
+	probe->span_sent += probe->sent;
+	take_rates(probe, now_ns);
 }
 
-bool probe_waits(const struct probe *probe)
+uint64_t probe_waited_ns(const struct probe *probe, uint64_t now_ns)
 {
-	return probe->ping.fd >= 0 && probe->ping.sent_ns;
+	return probe->ping.fd >= 0 && probe->ping.sent_ns ? now_ns - probe->ping.sent_ns : 0;
 }
 
 void probe_ask(struct probe *probe, uint64_t now_ns)
 {
+	probe->asked_ns = now_ns;
+	probe->heard_bytes = 0;
 	if (probe->ping.fd >= 0)
 		ping_send(&probe->ping, now_ns);
+}
+
+bool probe_heard(const struct probe *probe, uint64_t now_ns)
+{
+	return probe->heard_bytes * 1000 > (now_ns - probe->asked_ns) / NS_PER_MS * HEARD_RATE;
+}
+
+bool probe_is_deaf(const struct probe *probe)
+{
+	return probe->sent && !probe->received;
 }

@@ -12,10 +12,12 @@ struct probe {
 	struct ping ping;
 	struct loop_watch watch;
 	void (*on_answer)(struct probe *probe, uint32_t rtt_us);
-	uint64_t received_bytes, sent_bytes; /* the interface's counts at the last question */
-	uint64_t received_rate, sent_rate; /* octets a second between the last two */
-	uint64_t measured_ns;
-	bool heard; /* something else than an answer has arrived between them */
+	uint64_t asked_ns, heard_bytes; /* the last question, and what has arrived since */
+	uint64_t measured_ns; /* 0: not yet */
+	uint64_t received_bytes, sent_bytes; /* the interface's counts then */
+	uint64_t received, sent; /* octets between the last two */
+	uint64_t span_ns, span_received, span_sent; /* what rates are taken from */
+	uint64_t received_rate, sent_rate; /* octets a second, over 0.2 s or more */
 };
 
 void probe_open(struct probe *probe, struct loop *loop,
@@ -28,8 +30,13 @@ int probe_aim(struct probe *probe, const struct plait_addr *local, const struct 
 /* What has moved over the interface since the last time. */
 void probe_measure(struct probe *probe, const struct interface *now, uint64_t now_ns);
 
-/* True if the last question is not answered. */
-bool probe_waits(const struct probe *probe);
+/* For how long the last question has waited for its answer, in ns; 0: it does not. */
+uint64_t probe_waited_ns(const struct probe *probe, uint64_t now_ns);
 void probe_ask(struct probe *probe, uint64_t now_ns);
+
+/* Whether more has arrived since the last question than neighbours' questions. */
+bool probe_heard(const struct probe *probe, uint64_t now_ns);
+/* Something was sent between the last two measurements, and nothing has come. */
+bool probe_is_deaf(const struct probe *probe);
 
 #endif

@@ -125,6 +125,33 @@ static void leave_what_is_not_in_use(struct links *links, struct worker *worker,
 			leave(links, worker, session, subflows, i);
 }
 
+/*
+ * What a poor link still has to deliver holds up all the rest: as its subflow ends, the kernel
+ * sends that again over the others. It joins again as a backup.
+ */
+static bool leave_what_is_spared(struct links *links, struct worker *worker,
+				 struct session *session, struct subflows *subflows)
+{
+	bool spared[REPORT_MAX_SUBFLOWS] = {}, left = false;
+	int kept = 0;
+
+	for (int i = 0; session->bulk && i < subflows->count; i++) {
+		int link = subflows->link[i];
+		bool backup = link >= 0 && session->backup_links & 1u << link;
+
+		spared[i] = link >= 0 && !backup && links_is_spared(links, (unsigned int)link);
+		kept += link >= 0 && !spared[i];
+	}
+	for (int i = 0; kept && i < subflows->count; i++) {
+		if (!spared[i])
+			continue;
+		subflows->link[i] = -1;
+		leave(links, worker, session, subflows, i);
+		left = true;
+	}
+	return left;
+}
+
 static bool is_backup(struct links *links, const struct session *session, unsigned int link)
 {
 	return !session->bulk || links_is_backup(links, link);
@@ -232,6 +259,8 @@ unsigned int subflows_join(struct links *links, struct worker *worker, struct se
 	place(links, &subflows);
 	give_up_what_exceeds(&subflows, worker->config->max_subflows);
 	leave_what_is_not_in_use(links, worker, session, &subflows);
+	if (leave_what_is_spared(links, worker, session, &subflows))
+		return next_look_ms(session, false);
 	session->join_refused = false;
 	waits = set_backups(links, worker, session, &subflows);
 	missing = join_over_missing(links, worker, session, &subflows);

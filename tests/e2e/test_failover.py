@@ -60,8 +60,8 @@ def test_P2_silent_black_hole_and_back(lab, link, way):
         lost = time.monotonic()
         lab.set_weather(link, black_hole=True)
         eventually(lambda: link_state(lab, link) == "silent", what="silence")
-        assert transfer.longest_stall(lost) < 1.5
-        assert transfer.mbit(0.5) > 30
+        assert transfer.longest_stall(lost) < 0.8
+        eventually(lambda: transfer.mbit(0.5) > 30, what="the rate of the other")
         with Server(lab, "server", lab.SERVER_V4, echo) as server:
             started = time.monotonic()
             with connect(lab, "host", lab.SERVER_V4, server.port) as client:
@@ -72,15 +72,48 @@ def test_P2_silent_black_hole_and_back(lab, link, way):
         both_in_use(transfer, lab)
 
 
-def test_P2_throttled_in_mid_transfer(lab):
-    with Transfer(lab, "download") as transfer:
+def test_P2_request_over_a_link_that_falls_silent(lab):
+    with Server(lab, "server", lab.SERVER_V4, echo, PORT) as _, \
+            connect(lab, "host", lab.SERVER_V4, PORT) as client:
+        ask(client)
+        eventually(lambda: subflow_links(lab) == ["dsl", "lte"], what="both subflows")
+        for _ in range(20):
+            ask(client)
+            time.sleep(0.02)
+        lab.set_weather(1, black_hole=True)
+        asked = time.monotonic()
+        ask(client)
+        assert time.monotonic() - asked < 0.5
+
+
+def test_P2_link_that_becomes_slow_is_not_silent():
+    """Its answers come after more has been asked, and count."""
+    with running(weather_everywhere=True) as lab, \
+            Server(lab, "server", lab.SERVER_V4, echo, PORT) as _, \
+            connect(lab, "host", lab.SERVER_V4, PORT) as client:
+        ask(client)
+        eventually(lambda: subflow_links(lab) == ["dsl", "lte"], what="both subflows")
+        time.sleep(1)
+        lab.set_weather(2, delay_ms=50)
+        for _ in range(20):
+            assert link_state(lab, 2) == "in use"
+            time.sleep(0.05)
+
+
+@both_links
+@both_ways
+def test_P2_throttled_in_mid_transfer(lab, link, way):
+    """What waits in a link that has become poor goes over the other; later it is tried again."""
+    with Transfer(lab, way) as transfer:
         both_in_use(transfer, lab)
         before = time.monotonic()
-        lab.set_rate(2, 1)
+        lab.set_rate(link, 1)
         time.sleep(4)
-        # 0.35 to 0.54 s seen: MPTCP hands out 32 KB at a time, 0.26 s of what is left
-        assert transfer.longest_stall(before) < 0.8
+        assert transfer.longest_stall(before) < 0.5
         assert transfer.mbit(3) > 0.9 * 0.94 * 40
+        assert sorted(backups(lab)) == [False, True]
+        lab.set_rate(link, 40)
+        eventually(lambda: transfer.mbit(0.5) > 60, 12, "the rate of both")
 
 
 def test_P2_flapping_link_is_left_alone(lab):
