@@ -112,6 +112,7 @@ def test_P2_throttled_in_mid_transfer(lab, link, way):
         assert transfer.longest_stall(before) < 0.5
         assert transfer.mbit(3) > 0.9 * 0.94 * 40
         assert sorted(backups(lab)) == [False, True]
+        assert link_state(lab, link) == "poor"
         lab.set_rate(link, 40)
         eventually(lambda: transfer.mbit(0.5) > 60, 12, "the rate of both")
 
