@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "subscribers.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/container.h"
+
+enum { PERMILLE = 1000 };
+
+static void fill_free(int32_t *free_list, uint32_t *count, uint32_t size)
+{
+	for (uint32_t i = 0; i < size; i++)
+		free_list[i] = (int32_t)(size - 1 - i);
+	*count = size;
+}
+
+int subscribers_open(struct subscribers *subscribers, uint32_t size, uint32_t sources,
+		     const struct subscriber_limits *limits)
+{
+	memset(subscribers, 0, sizeof(*subscribers));
+	subscribers->limits = *limits;
+	subscribers->size = size;
+	subscribers->source_size = sources;
+	subscribers->slots = calloc(size, sizeof(*subscribers->slots));
+	subscribers->sources = calloc(sources, sizeof(*subscribers->sources));
+	subscribers->free_slots = calloc(size, sizeof(*subscribers->free_slots));
+	subscribers->free_sources = calloc(sources, sizeof(*subscribers->free_sources));
+	if (!subscribers->slots || !subscribers->sources || !subscribers->free_slots ||
+	    !subscribers->free_sources || hash_open(&subscribers->by_addr, sources)) {
+		subscribers_close(subscribers);
+		return -ENOMEM;
+	}
+	TAILQ_INIT(&subscribers->idle);
+	fill_free(subscribers->free_slots, &subscribers->free_slot_count, size);
+	fill_free(subscribers->free_sources, &subscribers->free_source_count, sources);
+	return 0;
+}
+
+void subscribers_close(struct subscribers *subscribers)
+{
+	free(subscribers->slots);
+	free(subscribers->sources);
+	free(subscribers->free_slots);
+	free(subscribers->free_sources);
+	hash_close(&subscribers->by_addr);
+	memset(subscribers, 0, sizeof(*subscribers));
+}
+
+static uint32_t hash_addr(const struct subscribers *subscribers, const struct plait_addr *addr)
+{
+	return hash_of(&subscribers->by_addr, addr, sizeof(*addr));
+}
+
+static struct source *find_source(const struct subscribers *subscribers,
+				  const struct plait_addr *addr)
+{
+	struct hash_node *node = hash_first(&subscribers->by_addr, hash_addr(subscribers, addr));
+
+	for (; node; node = hash_next(node)) {
+		struct source *source = container_of(node, struct source, by_addr);
+
+		if (!memcmp(&source->addr, addr, sizeof(*addr)))
+			return source;
+	}
+	return NULL;
+}
+
+static struct plait_addr without_port(const struct plait_addr *addr)
+{
+	struct plait_addr host = *addr;
+
+	host.port = 0;
+	return host;
+}
+
+static void add_source(struct subscribers *subscribers, int32_t index,
+		       const struct plait_addr *addr)
+{
+	int32_t at = subscribers->free_sources[--subscribers->free_source_count];
+	struct source *source = &subscribers->sources[at];
+
+	source->addr = *addr;
+	source->subscriber = index;
+	hash_insert(&subscribers->by_addr, &source->by_addr, hash_addr(subscribers, addr));
+}
+
+/* Who has no session has no port: bindings go with their last one. */
+static void rest(struct subscribers *subscribers, struct subscriber *subscriber)
+{
+	if (subscriber->name[0] || subscriber->sessions || subscriber->idle)
+		return;
+	TAILQ_INSERT_TAIL(&subscribers->idle, subscriber, by_idleness);
+	subscriber->idle = true;
+}
+
+static void rouse(struct subscribers *subscribers, struct subscriber *subscriber)
+{
+	if (!subscriber->idle)
+		return;
+	TAILQ_REMOVE(&subscribers->idle, subscriber, by_idleness);
+	subscriber->idle = false;
+}
+
+static void forget(struct subscribers *subscribers, struct subscriber *subscriber)
+{
+	struct source *source = find_source(subscribers, &subscriber->source);
+
+	hash_remove(&subscribers->by_addr, &source->by_addr);
+	subscribers->free_sources[subscribers->free_source_count++] =
+		(int32_t)(source - subscribers->sources);
+	rouse(subscribers, subscriber);
+	subscriber->used = false;
+	subscribers->free_slots[subscribers->free_slot_count++] =
+		(int32_t)(subscriber - subscribers->slots);
+	subscribers->count--;
+}
+
+int32_t subscribers_add(struct subscribers *subscribers, const char *name,
+			const struct plait_addr *sources, unsigned int count)
+{
+	struct subscriber *subscriber;
+	int32_t index;
+
+	if (!subscribers->free_slot_count && !TAILQ_EMPTY(&subscribers->idle))
+		forget(subscribers, TAILQ_FIRST(&subscribers->idle));
+	if (!subscribers->free_slot_count || subscribers->free_source_count < count)
+		return POOL_NOBODY;
+	for (unsigned int i = 0; i < count; i++) {
+		struct plait_addr host = without_port(&sources[i]);
+
+		if (find_source(subscribers, &host))
+			return POOL_NOBODY;
+	}
+	index = subscribers->free_slots[--subscribers->free_slot_count];
+	subscriber = &subscribers->slots[index];
+	*subscriber = (struct subscriber){.used = true, .source = without_port(&sources[0])};
+	snprintf(subscriber->name, sizeof(subscriber->name), "%s", name);
+	subscriber->credit_permille = subscribers->limits.new_per_s * PERMILLE;
+	for (unsigned int i = 0; i < SUBSCRIBER_POOLS; i++)
+		subscriber->holding[i].address = POOL_NOBODY;
+	for (unsigned int i = 0; i < count; i++) {
+		struct plait_addr host = without_port(&sources[i]);
+
+		add_source(subscribers, index, &host);
+	}
+	subscribers->count++;
+	rest(subscribers, subscriber);
+	return index;
+}
+
+int32_t subscribers_of(struct subscribers *subscribers, const struct plait_addr *source)
+{
+	struct plait_addr host = without_port(source);
+	struct source *found = find_source(subscribers, &host);
+
+	return found ? found->subscriber : subscribers_add(subscribers, "", &host, 1);
+}
+
+/* New sessions a second: what was not used for a second is lost. */
+static void credit(const struct subscribers *subscribers, struct subscriber *subscriber,
+		   uint64_t now_ns)
+{
+	uint32_t rate = subscribers->limits.new_per_s, most = rate * PERMILLE;
+	uint64_t elapsed_ns = now_ns - subscriber->credited_ns;
+	uint64_t earned = elapsed_ns >= NS_PER_S ? most : elapsed_ns * rate / NS_PER_MS;
+
+	if (!earned)
+		return;
+	subscriber->credited_ns = now_ns;
+	subscriber->credit_permille = earned + subscriber->credit_permille < most
+					      ? subscriber->credit_permille + (uint32_t)earned
+					      : most;
+}
+
+enum subscriber_verdict subscribers_begin(struct subscribers *subscribers, int32_t index,
+					  uint64_t now_ns)
+{
+	struct subscriber *subscriber = subscribers_at(subscribers, index);
+
+	if (subscribers->limits.sessions && subscriber->sessions >= subscribers->limits.sessions)
+		return SUBSCRIBER_SESSIONS;
+	if (subscribers->limits.new_per_s) {
+		credit(subscribers, subscriber, now_ns);
+		if (subscriber->credit_permille < PERMILLE)
+			return SUBSCRIBER_RATE;
+		subscriber->credit_permille -= PERMILLE;
+	}
+	rouse(subscribers, subscriber);
+	subscriber->sessions++;
+	return SUBSCRIBER_FINE;
+}
+
+void subscribers_end(struct subscribers *subscribers, int32_t index)
+{
+	struct subscriber *subscriber = subscribers_at(subscribers, index);
+
+	subscriber->sessions--;
+	rest(subscribers, subscriber);
+}

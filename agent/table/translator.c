@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "translator.h"
+
+#include <netinet/in.h>
+#include <string.h>
+
+static unsigned int pool_number(uint8_t family)
+{
+	return family == AF_INET ? 0 : 1;
+}
+
+static enum pool_protocol port_space(uint8_t protocol)
+{
+	return protocol == IPPROTO_TCP ? POOL_TCP : POOL_UDP;
+}
+
+bool translator_has_pool(const struct translator *translator, uint8_t family)
+{
+	return translator->pools[pool_number(family)].address_count != 0;
+}
+
+/* Blocks */
+
+static void tell(const struct translator *translator, const struct pool *pool,
+		 const struct block *block, bool lent)
+{
+	struct translator_event event = {
+		.lent = lent,
+		.subscriber = &translator->subscribers.slots[block->owner],
+		.external = pool_address_at(pool, block->address),
+		.last_port = (uint16_t)(block_first_port(pool, block) + pool->block_ports - 1),
+		.since_ns = block->since_ns,
+	};
+
+	event.external.port = htons(block_first_port(pool, block));
+	if (translator->on_block)
+		translator->on_block(translator->context, &event);
+}
+
+static bool may_have_more(const struct translator *translator, const struct holding *holding)
+{
+	uint32_t most = translator->subscribers.limits.blocks;
+
+	return holding->block_count < (most ? most : SUBSCRIBER_BLOCKS_MAX);
+}
+
+static struct block *another_block(struct translator *translator, int32_t subscriber,
+				   const struct translator_request *request)
+{
+	unsigned int number = pool_number(request->family);
+	struct pool *pool = &translator->pools[number];
+	struct holding *holding =
+		&subscribers_at(&translator->subscribers, subscriber)->holding[number];
+	struct block *block;
+
+	if (holding->address == POOL_NOBODY)
+		holding->address = pool_pick_address(pool, request->random[0]);
+	if (holding->address == POOL_NOBODY)
+		return NULL;
+	block = pool_lend_block(pool, (uint32_t)holding->address, subscriber, request->random[1],
+				request->now_ns);
+	if (!block)
+		return NULL;
+	holding->blocks[holding->block_count++] = block;
+	tell(translator, pool, block, true);
+	return block;
+}
+
+static void return_block(struct translator *translator, struct pool *pool, struct block *block)
+{
+	struct subscriber *owner = subscribers_at(&translator->subscribers, block->owner);
+	struct holding *holding = &owner->holding[pool - translator->pools];
+	unsigned int at = 0;
+
+	tell(translator, pool, block, false);
+	while (holding->blocks[at] != block)
+		at++;
+	holding->blocks[at] = holding->blocks[--holding->block_count];
+	if (!holding->block_count)
+		holding->address = POOL_NOBODY;
+	pool_take_back(pool, block);
+}
+
+/* Ports */
+
+static enum parity parity_of(const struct translator *translator,
+			     const struct translator_request *request)
+{
+	if (!translator->keep_parity)
+		return PARITY_ANY;
+	return ntohs(request->inside.port) % 2 ? PARITY_ODD : PARITY_EVEN;
+}
+
+static uint16_t lend_from(struct translator *translator, struct block *block,
+			  const struct translator_request *request)
+{
+	return block_lend_port(&translator->pools[pool_number(request->family)], block,
+			       port_space(request->protocol), parity_of(translator, request),
+			       request->random[2]);
+}
+
+/* The external address and port, and the block they are of. */
+static enum translated lend_port(struct translator *translator, int32_t subscriber,
+				 const struct translator_request *request, struct plait_addr *out)
+{
+	struct subscriber *owner = subscribers_at(&translator->subscribers, subscriber);
+	unsigned int number = pool_number(request->family);
+	struct holding *holding = &owner->holding[number];
+	uint32_t most = translator->subscribers.limits.ports;
+	struct block *block = NULL;
+	uint16_t port = 0;
+
+	if (most && owner->ports >= most)
+		return TRANSLATED_PORT_LIMIT;
+	for (unsigned int i = 0; !port && i < holding->block_count; i++) {
+		block = holding->blocks[i];
+		port = lend_from(translator, block, request);
+	}
+	if (!port && !may_have_more(translator, holding))
+		return TRANSLATED_PORT_LIMIT;
+	if (!port) {
+		block = another_block(translator, subscriber, request);
+		port = block ? lend_from(translator, block, request) : 0;
+	}
+	if (!port)
+		return TRANSLATED_EXHAUSTED;
+	owner->ports++;
+	*out = pool_address_at(&translator->pools[number], block->address);
+	out->port = htons(port);
+	return TRANSLATED;
+}
+
+static void return_port(struct translator *translator, const struct binding *binding)
+{
+	struct pool *pool = &translator->pools[pool_number(binding->external.family)];
+	struct block *block = pool_block_of(pool, &binding->external);
+
+	block_take_back(pool, block, port_space(binding->protocol), ntohs(binding->external.port));
+	subscribers_at(&translator->subscribers, binding->subscriber)->ports--;
+	if (!block->lent)
+		return_block(translator, pool, block);
+}
+
+/* Sessions */
+
+static enum translated bind_inside(struct translator *translator, int32_t subscriber,
+				   const struct translator_request *request, struct binding **out)
+{
+	struct plait_addr external;
+	enum translated result;
+
+	*out = bindings_of_inside(&translator->bindings, request->protocol, subscriber,
+				  &request->inside);
+	if (*out)
+		return TRANSLATED;
+	if (translator->bindings.count == translator->bindings.size)
+		return TRANSLATED_NO_ROOM;
+	result = lend_port(translator, subscriber, request, &external);
+	if (result == TRANSLATED)
+		*out = bindings_add(&translator->bindings, request->protocol, subscriber,
+				    &request->inside, &external, request->now_ns);
+	return result;
+}
+
+static enum translated begin(struct translator *translator, int32_t subscriber, uint64_t now_ns)
+{
+	switch (subscribers_begin(&translator->subscribers, subscriber, now_ns)) {
+	case SUBSCRIBER_SESSIONS:
+		return TRANSLATED_SESSION_LIMIT;
+	case SUBSCRIBER_RATE:
+		return TRANSLATED_RATE_LIMIT;
+	default:
+		return TRANSLATED;
+	}
+}
+
+enum translated translator_begin(struct translator *translator,
+				 const struct translator_request *request, struct binding **out)
+{
+	int32_t subscriber = subscribers_of(&translator->subscribers, &request->source);
+	struct binding *binding = NULL;
+	enum translated result;
+
+	if (subscriber == POOL_NOBODY)
+		return TRANSLATED_NO_ROOM;
+	result = begin(translator, subscriber, request->now_ns);
+	if (result != TRANSLATED)
+		return result;
+	result = bind_inside(translator, subscriber, request, &binding);
+	if (result != TRANSLATED) {
+		subscribers_end(&translator->subscribers, subscriber);
+		return result;
+	}
+	binding->sessions++;
+	*out = binding;
+	return TRANSLATED;
+}
+
+void translator_end(struct translator *translator, struct binding *binding, uint64_t now_ns)
+{
+	int32_t subscriber = binding->subscriber;
+
+	if (!--binding->sessions && !binding->configured) {
+		return_port(translator, binding);
+		bindings_remove(&translator->bindings, binding);
+	}
+	subscribers_end(&translator->subscribers, subscriber);
+}

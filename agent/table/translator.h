@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The customers' translator: subscribers, pools and bindings together decide which
+ * external address and port a connection has (plain-mode-08 §4.4.1 (3), RFC 6888).
+ * Time and chance are arguments.
+ */
+#ifndef PLAIT_TABLE_TRANSLATOR_H
+#define PLAIT_TABLE_TRANSLATOR_H
+
+#include "bindings.h"
+#include "pool.h"
+#include "subscribers.h"
+
+enum translated {
+	TRANSLATED,
+	TRANSLATED_NO_ROOM, /* for another subscriber or binding */
+	TRANSLATED_SESSION_LIMIT,
+	TRANSLATED_RATE_LIMIT,
+	TRANSLATED_PORT_LIMIT, /* ports or blocks, and those it has are in use */
+	TRANSLATED_EXHAUSTED, /* the pool, or the subscriber's address in it */
+};
+
+/* A block changed hands: what RFC 6888 §4 wants logged. */
+struct translator_event {
+	bool lent; /* else taken back */
+	const struct subscriber *subscriber;
+	struct plait_addr external; /* with the first port */
+	uint16_t last_port; /* host byte order */
+	uint64_t since_ns;
+};
+
+struct translator {
+	struct subscribers subscribers;
+	struct pool pools[SUBSCRIBER_POOLS]; /* IPv4, IPv6; without addresses: none */
+	struct bindings bindings;
+	bool keep_parity;
+	void (*on_block)(void *context,
+			 const struct translator_event *event); /* NULL: nobody asks */
+	void *context;
+};
+
+/* What a session asks for. */
+struct translator_request {
+	struct plait_addr source; /* who asks, port not looked at */
+	struct plait_addr inside; /* what is bound */
+	uint8_t family; /* of the external address */
+	uint8_t protocol; /* IANA number */
+	uint32_t random[3];
+	uint64_t now_ns;
+};
+
+/* Whether there is anything to lend for that family. */
+bool translator_has_pool(const struct translator *translator, uint8_t family);
+
+/*
+ * A session begins: *out is its binding, an older one of the same inside, or a new
+ * one. Ended by translator_end(). *out is untouched unless TRANSLATED.
+ */
+enum translated translator_begin(struct translator *translator,
+				 const struct translator_request *request, struct binding **out);
+
+/* A session of the binding ends; the binding goes with its last one (§4.3.2). */
+void translator_end(struct translator *translator, struct binding *binding, uint64_t now_ns);
+
+#endif
