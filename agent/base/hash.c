@@ -27,7 +27,14 @@ void hash_close(struct hash *hash)
 	hash->buckets = NULL;
 }
 
-/* MurmurHash3's mixing steps, public domain by its author. */
+/* This and the next: MurmurHash3, public domain by its author. */
+uint32_t hash_mix(uint32_t value)
+{
+	value = (value ^ value >> 16) * 0x85ebca6b;
+	value = (value ^ value >> 13) * 0xc2b2ae35;
+	return value ^ value >> 16;
+}
+
 uint32_t hash_of(const struct hash *hash, const void *bytes, size_t len)
 {
 	const uint8_t *at = bytes;
@@ -42,11 +49,7 @@ uint32_t hash_of(const struct hash *hash, const void *bytes, size_t len)
 		h ^= k * 0x1b873593;
 		h = (h << 13 | h >> 19) * 5 + 0xe6546b64;
 	}
-	h ^= h >> 16;
-	h *= 0x85ebca6b;
-	h ^= h >> 13;
-	h *= 0xc2b2ae35;
-	return h ^ h >> 16;
+	return hash_mix(h);
 }
 
 void hash_insert(struct hash *hash, struct hash_node *node, uint32_t value)

@@ -24,6 +24,9 @@ struct hash {
 int hash_open(struct hash *hash, size_t entries);
 void hash_close(struct hash *hash);
 
+/* Every bit of value counts for every bit of the result (MurmurHash3's last step). */
+uint32_t hash_mix(uint32_t value);
+
 /* The hash of bytes under this table's seed. */
 uint32_t hash_of(const struct hash *hash, const void *bytes, size_t len);
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/container.h"
+#include "base/hash.h"
 #include "table/selection.h"
 
 /* The first that answers: links ask it whether they carry anything. */
@@ -66,7 +67,7 @@ static uint32_t key_of_host(const struct plait_addr *host)
 
 	memcpy(words, host->ip, sizeof(words));
 	for (unsigned int i = 0; i < 4; i++)
-		key = selection_mix(key ^ words[i]);
+		key = hash_mix(key ^ words[i]);
 	return key;
 }
 

@@ -17,6 +17,7 @@
 
 #include "base/addr_text.h"
 #include "base/container.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "codec/syn_payload.h"
 #include "concentrators.h"
@@ -27,7 +28,6 @@
 #include "links.h"
 #include "role.h"
 #include "subflows.h"
-#include "table/selection.h"
 
 /* after plait_maps.h, whose types it uses */
 #include "cpe.skel.h"
@@ -92,7 +92,7 @@ static int dial_path(const struct cpe *cpe, struct path *path, const uint8_t *pa
 /* Connections of one host to one server are spread too: their ports differ. */
 static uint32_t hash_of_ports(const struct session *session)
 {
-	return selection_mix((uint32_t)session->key.inside.port << 16 | session->key.remote.port);
+	return hash_mix((uint32_t)session->key.inside.port << 16 | session->key.remote.port);
 }
 
 static int choose_path(struct cpe *cpe, struct session *session, struct path *out)
@@ -100,8 +100,7 @@ static int choose_path(struct cpe *cpe, struct session *session, struct path *ou
 	uint8_t family = session->key.remote.family;
 	uint32_t hash = hash_of_ports(session);
 	/* another hash, so that each concentrator is reached over all links */
-	int concentrator =
-		concentrators_choose(&cpe->concentrators, session, selection_mix(hash ^ 1));
+	int concentrator = concentrators_choose(&cpe->concentrators, session, hash_mix(hash ^ 1));
 	int link;
 
 	if (concentrator < 0) /* silence: the host tries again, and its SYN goes direct */

@@ -1,13 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #include "selection.h"
 
-/* The last step of MurmurHash3. */
-uint32_t selection_mix(uint32_t value)
-{
-	value = (value ^ value >> 16) * 0x85ebca6b;
-	value = (value ^ value >> 13) * 0xc2b2ae35;
-	return value ^ value >> 16;
-}
+#include "base/hash.h"
 
 int selection_by_weight(const uint32_t *weights, unsigned int count, uint32_t hash)
 {
@@ -32,7 +26,7 @@ int selection_by_key(const uint32_t *weights, unsigned int count, uint32_t key)
 	int best = -1;
 
 	for (unsigned int i = 0; i < count; i++) {
-		uint32_t score = selection_mix(key ^ selection_mix(i + 1));
+		uint32_t score = hash_mix(key ^ hash_mix(i + 1));
 
 		if (!weights[i] || (best >= 0 && score <= most))
 			continue;

@@ -18,7 +18,4 @@ int selection_by_weight(const uint32_t *weights, unsigned int count, uint32_t ha
  */
 int selection_by_key(const uint32_t *weights, unsigned int count, uint32_t key);
 
-/* Every bit of value counts for every bit of the result. */
-uint32_t selection_mix(uint32_t value);
-
 #endif
