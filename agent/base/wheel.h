@@ -2,7 +2,9 @@
 /*
  * Deadlines of very many entries, told by index, in turns of one second: arming,
  * disarming and finding what is due cost the same however many there are. A
- * deadline is met up to a turn late. Time is an argument.
+ * deadline is met up to a turn late. What is due after more turns than there are
+ * slots is parked in the last of them, and anew when its turn comes. Time is an
+ * argument.
  */
 #ifndef PLAIT_BASE_WHEEL_H
 #define PLAIT_BASE_WHEEL_H
@@ -13,7 +15,8 @@ enum { WHEEL_SLOTS = 1 << 14, WHEEL_NOBODY = -1 };
 
 /* One for each entry, in an array of the owner's. */
 struct wheel_link {
-	int32_t next, before; /* indices; WHEEL_NOBODY: none */
+	int32_t next; /* index, or WHEEL_NOBODY */
+	int32_t before; /* index; of the first one in a slot, the slot's complement */
 	uint32_t due_s; /* 0: not armed */
 };
 
@@ -26,7 +29,7 @@ struct wheel {
 /* links, zeros, stay the caller's. */
 void wheel_init(struct wheel *wheel, struct wheel_link *links, uint64_t now_ns);
 
-/* Arm, or arm anew. */
+/* Arm, or arm anew. What is further off than 2^32 s is never due. */
 void wheel_arm(struct wheel *wheel, uint32_t entry, uint64_t due_ns);
 /* entry may be unarmed. */
 void wheel_disarm(struct wheel *wheel, uint32_t entry);
