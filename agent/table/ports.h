@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * The free ports of one block of one protocol: any of them at random, in constant
- * time, until none is left (RFC 6056 §3.3.1 on why at random).
+ * The free ports of one block of one protocol: any of them at random, until none is
+ * left (RFC 6056 §3.3.1 on why at random). A bit each, so that a block of few lent
+ * ports costs little, and 64 are looked at in one step.
  */
 #ifndef PLAIT_TABLE_PORTS_H
 #define PLAIT_TABLE_PORTS_H
@@ -12,9 +13,9 @@
 enum parity { PARITY_EVEN, PARITY_ODD, PARITY_ANY };
 
 struct ports {
-	uint16_t first, size; /* the block; first is even; host byte order */
+	uint16_t first, size; /* the block; both even; host byte order */
 	uint16_t count[2]; /* of free ones, by parity */
-	uint16_t free[]; /* even ones from 0, odd ones from size / 2 */
+	uint64_t free[]; /* from first on, lowest bit first */
 };
 
 /* All of size ports from first on, both even, are free. NULL if memory runs out. */
@@ -28,7 +29,7 @@ static inline unsigned int ports_free_count(const struct ports *ports)
 /* Take one that random picks; 0 if there is none of that parity. */
 uint16_t ports_take(struct ports *ports, enum parity parity, uint32_t random);
 
-/* Take this very one: false if it is taken, or not of this block. Costs a look at all. */
+/* Take this very one: false if it is taken, or not of this block. */
 bool ports_take_this(struct ports *ports, uint16_t port);
 
 /* It must be one that was taken. */
