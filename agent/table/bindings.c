@@ -11,7 +11,7 @@
 struct inside_key {
 	struct plait_addr inside;
 	int32_t subscriber;
-	uint32_t protocol;
+	uint16_t protocol, external_family;
 };
 
 struct external_key {
@@ -55,10 +55,12 @@ void bindings_close(struct bindings *bindings)
 }
 
 static uint32_t hash_inside(const struct bindings *bindings, uint8_t protocol, int32_t subscriber,
-			    const struct plait_addr *inside)
+			    const struct plait_addr *inside, uint8_t external_family)
 {
-	const struct inside_key key = {
-		.inside = *inside, .subscriber = subscriber, .protocol = protocol};
+	const struct inside_key key = {.inside = *inside,
+				       .subscriber = subscriber,
+				       .protocol = protocol,
+				       .external_family = external_family};
 
 	return hash_of(&bindings->by_inside, &key, sizeof(key));
 }
@@ -77,16 +79,17 @@ static bool same(const struct plait_addr *a, const struct plait_addr *b)
 }
 
 struct binding *bindings_of_inside(const struct bindings *bindings, uint8_t protocol,
-				   int32_t subscriber, const struct plait_addr *inside)
+				   int32_t subscriber, const struct plait_addr *inside,
+				   uint8_t external_family)
 {
-	uint32_t hash = hash_inside(bindings, protocol, subscriber, inside);
+	uint32_t hash = hash_inside(bindings, protocol, subscriber, inside, external_family);
 	struct hash_node *node = hash_first(&bindings->by_inside, hash);
 
 	for (; node; node = hash_next(node)) {
 		struct binding *binding = container_of(node, struct binding, by_inside);
 
 		if (binding->protocol == protocol && binding->subscriber == subscriber &&
-		    same(&binding->inside, inside))
+		    binding->external.family == external_family && same(&binding->inside, inside))
 			return binding;
 	}
 	return NULL;
@@ -134,7 +137,7 @@ struct binding *bindings_add(struct bindings *bindings, uint8_t protocol, int32_
 				    .since_ns = now_ns,
 				    .protocol = protocol};
 	hash_insert(&bindings->by_inside, &binding->by_inside,
-		    hash_inside(bindings, protocol, subscriber, inside));
+		    hash_inside(bindings, protocol, subscriber, inside, external->family));
 	hash_insert(&bindings->by_external, &binding->by_external,
 		    hash_external(bindings, protocol, external));
 	bindings->count++;

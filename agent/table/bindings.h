@@ -38,9 +38,10 @@ struct bindings {
 int bindings_open(struct bindings *bindings, uint32_t size, uint64_t now_ns);
 void bindings_close(struct bindings *bindings);
 
-/* NULL: there is none. Ports count. */
+/* NULL: there is none. Ports count. One inside has a binding for each family outside. */
 struct binding *bindings_of_inside(const struct bindings *bindings, uint8_t protocol,
-				   int32_t subscriber, const struct plait_addr *inside);
+				   int32_t subscriber, const struct plait_addr *inside,
+				   uint8_t external_family);
 struct binding *bindings_of_external(const struct bindings *bindings, uint8_t protocol,
 				     const struct plait_addr *external);
 

@@ -18,8 +18,7 @@ static unsigned int words_of(unsigned int size)
 
 struct ports *ports_new(uint16_t first, uint16_t size)
 {
-	struct ports *ports =
-		calloc(1, sizeof(*ports) + words_of(size) * sizeof(*ports->free));
+	struct ports *ports = calloc(1, sizeof(*ports) + words_of(size) * sizeof(*ports->free));
 
 	if (!ports)
 		return NULL;

@@ -150,7 +150,7 @@ static enum translated bind_inside(struct translator *translator, int32_t subscr
 	enum translated result;
 
 	*out = bindings_of_inside(&translator->bindings, request->protocol, subscriber,
-				  &request->inside);
+				  &request->inside, request->family);
 	if (*out)
 		return TRANSLATED;
 	if (translator->bindings.count == translator->bindings.size)
