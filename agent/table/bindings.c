@@ -2,8 +2,8 @@
 #include "bindings.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "base/container.h"
 
@@ -19,21 +19,12 @@ struct external_key {
 	uint32_t protocol;
 };
 
-/* Pages come as they are touched, and are zeros. */
-static void *reserve(size_t bytes)
-{
-	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	return at == MAP_FAILED ? NULL : at;
-}
-
 int bindings_open(struct bindings *bindings, uint32_t size, uint64_t now_ns)
 {
 	memset(bindings, 0, sizeof(*bindings));
 	bindings->size = size;
-	bindings->slots = reserve(size * sizeof(*bindings->slots));
-	bindings->links = reserve(size * sizeof(*bindings->links));
+	bindings->slots = calloc(size, sizeof(*bindings->slots));
+	bindings->links = calloc(size, sizeof(*bindings->links));
 	if (!bindings->slots || !bindings->links || hash_open(&bindings->by_inside, size) ||
 	    hash_open(&bindings->by_external, size)) {
 		bindings_close(bindings);
@@ -45,10 +36,8 @@ int bindings_open(struct bindings *bindings, uint32_t size, uint64_t now_ns)
 
 void bindings_close(struct bindings *bindings)
 {
-	if (bindings->slots)
-		munmap(bindings->slots, bindings->size * sizeof(*bindings->slots));
-	if (bindings->links)
-		munmap(bindings->links, bindings->size * sizeof(*bindings->links));
+	free(bindings->slots);
+	free(bindings->links);
 	hash_close(&bindings->by_inside);
 	hash_close(&bindings->by_external);
 	memset(bindings, 0, sizeof(*bindings));
