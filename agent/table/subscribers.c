@@ -9,8 +9,6 @@
 #include "base/clock.h"
 #include "base/container.h"
 
-enum { PERMILLE = 1000 };
-
 static void fill_free(int32_t *free_list, uint32_t *count, uint32_t size)
 {
 	for (uint32_t i = 0; i < size; i++)
@@ -139,7 +137,6 @@ int32_t subscribers_add(struct subscribers *subscribers, const char *name,
 	subscriber = &subscribers->slots[index];
 	*subscriber = (struct subscriber){.used = true, .source = without_port(&sources[0])};
 	snprintf(subscriber->name, sizeof(subscriber->name), "%s", name);
-	subscriber->credit_permille = subscribers->limits.new_per_s * PERMILLE;
 	for (unsigned int i = 0; i < SUBSCRIBER_POOLS; i++)
 		subscriber->holding[i].address = POOL_NOBODY;
 	for (unsigned int i = 0; i < count; i++) {
@@ -160,20 +157,19 @@ int32_t subscribers_of(struct subscribers *subscribers, const struct plait_addr 
 	return found ? found->subscriber : subscribers_add(subscribers, "", &host, 1);
 }
 
-/* New sessions a second: what was not used for a second is lost. */
-static void credit(const struct subscribers *subscribers, struct subscriber *subscriber,
-		   uint64_t now_ns)
+/* Each new session spends its part of a second: up to one ahead, and none saved up. */
+static bool within_rate(const struct subscribers *subscribers, struct subscriber *subscriber,
+			uint64_t now_ns)
 {
-	uint32_t rate = subscribers->limits.new_per_s, most = rate * PERMILLE;
-	uint64_t elapsed_ns = now_ns - subscriber->credited_ns;
-	uint64_t earned = elapsed_ns >= NS_PER_S ? most : elapsed_ns * rate / NS_PER_MS;
+	uint64_t spent_ns = subscriber->spent_until_ns;
 
-	if (!earned)
-		return;
-	subscriber->credited_ns = now_ns;
-	subscriber->credit_permille = earned + subscriber->credit_permille < most
-					      ? subscriber->credit_permille + (uint32_t)earned
-					      : most;
+	if (spent_ns < now_ns)
+		spent_ns = now_ns;
+	spent_ns += NS_PER_S / subscribers->limits.new_per_s;
+	if (spent_ns > now_ns + NS_PER_S)
+		return false;
+	subscriber->spent_until_ns = spent_ns;
+	return true;
 }
 
 enum subscriber_verdict subscribers_begin(struct subscribers *subscribers, int32_t index,
@@ -183,12 +179,8 @@ enum subscriber_verdict subscribers_begin(struct subscribers *subscribers, int32
 
 	if (subscribers->limits.sessions && subscriber->sessions >= subscribers->limits.sessions)
 		return SUBSCRIBER_SESSIONS;
-	if (subscribers->limits.new_per_s) {
-		credit(subscribers, subscriber, now_ns);
-		if (subscriber->credit_permille < PERMILLE)
-			return SUBSCRIBER_RATE;
-		subscriber->credit_permille -= PERMILLE;
-	}
+	if (subscribers->limits.new_per_s && !within_rate(subscribers, subscriber, now_ns))
+		return SUBSCRIBER_RATE;
 	rouse(subscribers, subscriber);
 	subscriber->sessions++;
 	return SUBSCRIBER_FINE;

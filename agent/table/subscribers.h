@@ -37,8 +37,7 @@ struct subscriber {
 	bool idle; /* on the list: may be forgotten, the one that has been longest first */
 	TAILQ_ENTRY(subscriber) by_idleness;
 	uint32_t sessions, ports;
-	uint32_t credit_permille; /* new sessions it may have now */
-	uint64_t credited_ns;
+	uint64_t spent_until_ns; /* what it may have of new sessions, at its rate */
 	struct holding holding[SUBSCRIBER_POOLS]; /* IPv4, IPv6 */
 };
 
