@@ -117,22 +117,36 @@ static void forget(struct subscribers *subscribers, struct subscriber *subscribe
 	subscribers->count--;
 }
 
+static bool make_room(struct subscribers *subscribers, unsigned int sources)
+{
+	while (!subscribers->free_slot_count || subscribers->free_source_count < sources) {
+		if (TAILQ_EMPTY(&subscribers->idle))
+			return false;
+		forget(subscribers, TAILQ_FIRST(&subscribers->idle));
+	}
+	return true;
+}
+
+static bool any_taken(const struct subscribers *subscribers, const struct plait_addr *sources,
+			unsigned int count)
+{
+	for (unsigned int i = 0; i < count; i++) {
+		struct plait_addr host = without_port(&sources[i]);
+
+		if (find_source(subscribers, &host))
+			return true;
+	}
+	return false;
+}
+
 int32_t subscribers_add(struct subscribers *subscribers, const char *name,
 			const struct plait_addr *sources, unsigned int count)
 {
 	struct subscriber *subscriber;
 	int32_t index;
 
-	if (!subscribers->free_slot_count && !TAILQ_EMPTY(&subscribers->idle))
-		forget(subscribers, TAILQ_FIRST(&subscribers->idle));
-	if (!subscribers->free_slot_count || subscribers->free_source_count < count)
+	if (any_taken(subscribers, sources, count) || !make_room(subscribers, count))
 		return POOL_NOBODY;
-	for (unsigned int i = 0; i < count; i++) {
-		struct plait_addr host = without_port(&sources[i]);
-
-		if (find_source(subscribers, &host))
-			return POOL_NOBODY;
-	}
 	index = subscribers->free_slots[--subscribers->free_slot_count];
 	subscriber = &subscribers->slots[index];
 	*subscriber = (struct subscriber){.used = true, .source = without_port(&sources[0])};
