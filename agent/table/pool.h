@@ -8,6 +8,7 @@
 #define PLAIT_TABLE_POOL_H
 
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "plait_addr.h"
 #include "ports.h"
@@ -27,13 +28,14 @@ struct block {
 	int32_t owner; /* subscriber; POOL_NOBODY: free */
 	uint32_t lent; /* ports, of both protocols */
 	uint64_t since_ns;
+	TAILQ_ENTRY(block) by_holder; /* the owner's */
 	struct ports *ports[POOL_PROTOCOLS]; /* NULL until the first one is wanted */
 };
 
 struct pool_address;
 
 struct pool {
-	const struct plait_prefix *prefixes; /* borrowed; of one family */
+	const struct plait_prefix *prefixes; /* borrowed; of one family, apart, no host bits */
 	unsigned int prefix_count;
 	uint16_t block_ports, blocks_each; /* ports of a block, blocks of an address */
 	uint32_t address_count;
@@ -43,7 +45,7 @@ struct pool {
 	uint64_t blocks_lent, ports_lent;
 };
 
-/* block_ports: even, 2 to POOL_PORTS. 0 or -ENOMEM. */
+/* block_ports: even, 2 to POOL_PORTS. 0 or -ENOMEM. Without prefixes there is nothing to lend. */
 int pool_open(struct pool *pool, const struct plait_prefix *prefixes, unsigned int prefix_count,
 	      uint16_t block_ports);
 void pool_close(struct pool *pool);

@@ -128,7 +128,7 @@ static bool make_room(struct subscribers *subscribers, unsigned int sources)
 }
 
 static bool any_taken(const struct subscribers *subscribers, const struct plait_addr *sources,
-			unsigned int count)
+		      unsigned int count)
 {
 	for (unsigned int i = 0; i < count; i++) {
 		struct plait_addr host = without_port(&sources[i]);
@@ -151,8 +151,10 @@ int32_t subscribers_add(struct subscribers *subscribers, const char *name,
 	subscriber = &subscribers->slots[index];
 	*subscriber = (struct subscriber){.used = true, .source = without_port(&sources[0])};
 	snprintf(subscriber->name, sizeof(subscriber->name), "%s", name);
-	for (unsigned int i = 0; i < SUBSCRIBER_POOLS; i++)
+	for (unsigned int i = 0; i < SUBSCRIBER_POOLS; i++) {
 		subscriber->holding[i].address = POOL_NOBODY;
+		TAILQ_INIT(&subscriber->holding[i].blocks);
+	}
 	for (unsigned int i = 0; i < count; i++) {
 		struct plait_addr host = without_port(&sources[i]);
 

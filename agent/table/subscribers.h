@@ -15,11 +15,12 @@
 #include "plait_addr.h"
 #include "pool.h"
 
-enum { SUBSCRIBER_BLOCKS_MAX = 64, SUBSCRIBER_NAME_BYTES = 32, SUBSCRIBER_POOLS = 2 };
+enum { SUBSCRIBER_NAME_BYTES = 32, SUBSCRIBER_POOLS = 2 };
 
 /* Of each one; 0: none. */
 struct subscriber_limits {
-	uint32_t sessions, ports, blocks; /* at most SUBSCRIBER_BLOCKS_MAX blocks a pool */
+	uint32_t sessions, ports;
+	uint32_t blocks; /* of each pool */
 	uint32_t new_per_s; /* sessions; as many at once */
 };
 
@@ -27,7 +28,7 @@ struct subscriber_limits {
 struct holding {
 	int32_t address; /* index in the pool; POOL_NOBODY: none yet */
 	unsigned int block_count;
-	struct block *blocks[SUBSCRIBER_BLOCKS_MAX];
+	TAILQ_HEAD(held_blocks, block) blocks; /* the first ones have free ports, likely */
 };
 
 struct subscriber {

@@ -41,7 +41,7 @@ static bool may_have_more(const struct translator *translator, const struct hold
 {
 	uint32_t most = translator->subscribers.limits.blocks;
 
-	return holding->block_count < (most ? most : SUBSCRIBER_BLOCKS_MAX);
+	return !most || holding->block_count < most;
 }
 
 static struct block *another_block(struct translator *translator, int32_t subscriber,
@@ -53,7 +53,7 @@ static struct block *another_block(struct translator *translator, int32_t subscr
 		&subscribers_at(&translator->subscribers, subscriber)->holding[number];
 	struct block *block;
 
-	if (holding->address == POOL_NOBODY)
+	if (!holding->block_count)
 		holding->address = pool_pick_address(pool, request->random[0]);
 	if (holding->address == POOL_NOBODY)
 		return NULL;
@@ -61,7 +61,8 @@ static struct block *another_block(struct translator *translator, int32_t subscr
 				request->now_ns);
 	if (!block)
 		return NULL;
-	holding->blocks[holding->block_count++] = block;
+	TAILQ_INSERT_HEAD(&holding->blocks, block, by_holder);
+	holding->block_count++;
 	tell(translator, pool, block, true);
 	return block;
 }
@@ -70,13 +71,10 @@ static void return_block(struct translator *translator, struct pool *pool, struc
 {
 	struct subscriber *owner = subscribers_at(&translator->subscribers, block->owner);
 	struct holding *holding = &owner->holding[pool - translator->pools];
-	unsigned int at = 0;
 
 	tell(translator, pool, block, false);
-	while (holding->blocks[at] != block)
-		at++;
-	holding->blocks[at] = holding->blocks[--holding->block_count];
-	if (!holding->block_count)
+	TAILQ_REMOVE(&holding->blocks, block, by_holder);
+	if (!--holding->block_count)
 		holding->address = POOL_NOBODY;
 	pool_take_back(pool, block);
 }
@@ -99,7 +97,34 @@ static uint16_t lend_from(struct translator *translator, struct block *block,
 			       request->random[2]);
 }
 
-/* The external address and port, and the block they are of. */
+/* Blocks that have none left go behind the others. 0: none has. */
+static uint16_t lend_held(struct translator *translator, struct holding *holding,
+			  const struct translator_request *request)
+{
+	for (unsigned int i = 0; i < holding->block_count; i++) {
+		struct block *block = TAILQ_FIRST(&holding->blocks);
+		uint16_t port = lend_from(translator, block, request);
+
+		if (port)
+			return port;
+		TAILQ_REMOVE(&holding->blocks, block, by_holder);
+		TAILQ_INSERT_TAIL(&holding->blocks, block, by_holder);
+	}
+	return 0;
+}
+
+/* 0: there is no block, or no memory. */
+static uint16_t lend_of_another(struct translator *translator, int32_t subscriber,
+				const struct translator_request *request)
+{
+	struct block *block = another_block(translator, subscriber, request);
+	uint16_t port = block ? lend_from(translator, block, request) : 0;
+
+	if (block && !port)
+		return_block(translator, &translator->pools[pool_number(request->family)], block);
+	return port;
+}
+
 static enum translated lend_port(struct translator *translator, int32_t subscriber,
 				 const struct translator_request *request, struct plait_addr *out)
 {
@@ -107,25 +132,19 @@ static enum translated lend_port(struct translator *translator, int32_t subscrib
 	unsigned int number = pool_number(request->family);
 	struct holding *holding = &owner->holding[number];
 	uint32_t most = translator->subscribers.limits.ports;
-	struct block *block = NULL;
-	uint16_t port = 0;
+	uint16_t port;
 
 	if (most && owner->ports >= most)
 		return TRANSLATED_PORT_LIMIT;
-	for (unsigned int i = 0; !port && i < holding->block_count; i++) {
-		block = holding->blocks[i];
-		port = lend_from(translator, block, request);
-	}
+	port = lend_held(translator, holding, request);
 	if (!port && !may_have_more(translator, holding))
 		return TRANSLATED_PORT_LIMIT;
-	if (!port) {
-		block = another_block(translator, subscriber, request);
-		port = block ? lend_from(translator, block, request) : 0;
-	}
+	if (!port)
+		port = lend_of_another(translator, subscriber, request);
 	if (!port)
 		return TRANSLATED_EXHAUSTED;
 	owner->ports++;
-	*out = pool_address_at(&translator->pools[number], block->address);
+	*out = pool_address_at(&translator->pools[number], (uint32_t)holding->address);
 	out->port = htons(port);
 	return TRANSLATED;
 }
