@@ -2,7 +2,8 @@
 /*
  * The free ports of one block of one protocol: any of them at random, until none is
  * left (RFC 6056 §3.3.1 on why at random). A bit each, so that a block of few lent
- * ports costs little, and 64 are looked at in one step.
+ * ports costs little; and a bit for each word of them and parity that has any, so that
+ * a full block is no slower than an empty one.
  */
 #ifndef PLAIT_TABLE_PORTS_H
 #define PLAIT_TABLE_PORTS_H
@@ -15,7 +16,7 @@ enum parity { PARITY_EVEN, PARITY_ODD, PARITY_ANY };
 struct ports {
 	uint16_t first, size; /* the block; both even; host byte order */
 	uint16_t count[2]; /* of free ones, by parity */
-	uint64_t free[]; /* from first on, lowest bit first */
+	uint64_t words[]; /* free ports, then words with even ones, then with odd ones */
 };
 
 /* All of size ports from first on, both even, are free. NULL if memory runs out. */
