@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/container.h"
 
@@ -19,17 +21,33 @@ struct external_key {
 	uint32_t protocol;
 };
 
+/* Of a large table each look-up is a page of its own: in huge ones fewer are walked to. */
+static void prefer_huge_pages(void *at, size_t bytes)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE),
+		  from = ((uintptr_t)at + page - 1) & -page;
+	uintptr_t to = ((uintptr_t)at + bytes) & -page;
+
+	if (to > from)
+		madvise((void *)from, to - from, MADV_HUGEPAGE);
+}
+
 int bindings_open(struct bindings *bindings, uint32_t size, uint64_t now_ns)
 {
+	size_t buckets = (size_t)size * 2; /* whoever is looked at for nothing is a cache miss */
+
 	memset(bindings, 0, sizeof(*bindings));
 	bindings->size = size;
 	bindings->slots = calloc(size, sizeof(*bindings->slots));
 	bindings->links = calloc(size, sizeof(*bindings->links));
-	if (!bindings->slots || !bindings->links || hash_open(&bindings->by_inside, size) ||
-	    hash_open(&bindings->by_external, size)) {
+	if (!bindings->slots || !bindings->links || hash_open(&bindings->by_inside, buckets) ||
+	    hash_open(&bindings->by_external, buckets)) {
 		bindings_close(bindings);
 		return -ENOMEM;
 	}
+	prefer_huge_pages(bindings->slots, size * sizeof(*bindings->slots));
+	prefer_huge_pages(bindings->by_inside.buckets, buckets * sizeof(struct hash_node *));
+	prefer_huge_pages(bindings->by_external.buckets, buckets * sizeof(struct hash_node *));
 	wheel_init(&bindings->wheel, bindings->links, now_ns);
 	return 0;
 }
