@@ -34,7 +34,7 @@ SCRIPTS     := $(wildcard tests/lab/*.py tests/e2e/*.py bench/*/*.py tools/*.py)
 C_FILES     := $(wildcard agent/*.c agent/*/*.[ch] include/*.h bpf/*.c bpf/lib/*.h tests/*/*.[ch] tests/*/*/*.c bench/*.c)
 MAN         := $(patsubst man/%.scd,$(B)/man/%,$(wildcard man/*.scd))
 
-.PHONY: all programs check check-unit check-bpf check-e2e check-layers check-vm vmtest demo deps fuzz layers fmt lint bench-tcp bench-links man install uninstall clean help
+.PHONY: all programs check check-unit check-bpf check-e2e check-layers check-vm vmtest demo deps fuzz layers fmt lint bench-tcp bench-links bench-table man install uninstall clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -71,6 +71,9 @@ $(B)/lab/%: tests/lab/%.c tests/lab/weather.h
 $(B)/bench/%: bench/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -D_GNU_SOURCE -o $@ $< -pthread
+$(B)/bench/table: $(call obj,bench/table.c $(wildcard agent/base/*.c agent/table/*.c),obj)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
 $(B)/man/%: man/%.scd
 	@mkdir -p $(@D)
 	scdoc < $< > $@
@@ -126,6 +129,9 @@ bench-tcp: programs $(BENCH) $(LAB) ## measure against routed, splice, haproxy, 
 	/usr/bin/python3 bench/tcp/run.py
 bench-links: programs $(BENCH) $(LAB) ## measure links of all weathers: sums, stalls, latency (as root)
 	/usr/bin/python3 bench/links/run.py
+
+bench-table: $(B)/bench/table ## measure the translator's tables with a million bindings
+	$(B)/bench/table
 
 layers: ## fail on an include that points up, sideways or round
 	/usr/bin/python3 tools/layers.py
