@@ -38,6 +38,18 @@ struct {
 	__type(value, __u8);
 } allowed SEC(".maps");
 
+/*
+ * Binding entries of connections that have an address of a pool. The agent writes;
+ * its next run finds here which ports must rest. Sized by limits.bindings.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, struct plait_binding_key);
+	__type(value, struct plait_binding_value);
+} bindings SEC(".maps");
+
 static __always_inline bool is_allowed(const struct plait_addr *source)
 {
 	struct plait_prefix_key key = {.bits = 8 * sizeof(key.family) + 8 * sizeof(key.ip),

@@ -72,6 +72,20 @@ struct plait_prefix_key {
 	__u8 pad[3];
 };
 
+/* A binding entry is found by what it is in the internet. plain-mode-08 §4.3.2. */
+struct plait_binding_key {
+	struct plait_addr external;
+	__u8 protocol; /* IANA number */
+	__u8 pad[3];
+};
+
+/* Agent writes, once. */
+struct plait_binding_value {
+	__u64 created_ns; /* CLOCK_MONOTONIC */
+	struct plait_addr inside;
+	struct plait_addr subscriber; /* its first source address, port 0 */
+};
+
 /* What a policy rule asks for. design W4, plain-mode-08 §4.2 and §4.4.1. */
 enum plait_action {
 	PLAIT_BOND = 0,
@@ -122,6 +136,8 @@ struct plait_settings {
 
 _Static_assert(sizeof(struct plait_session_key) == 44, "layout of plait_session_key");
 _Static_assert(sizeof(struct plait_session_value) == 56, "layout of plait_session_value");
+_Static_assert(sizeof(struct plait_binding_key) == 24, "layout of plait_binding_key");
+_Static_assert(sizeof(struct plait_binding_value) == 48, "layout of plait_binding_value");
 _Static_assert(sizeof(struct plait_prefix_key) == 24, "layout of plait_prefix_key");
 _Static_assert(sizeof(struct plait_policy_rule) == 56, "layout of plait_policy_rule");
 _Static_assert(sizeof(struct plait_held_syn) == 8 + PLAIT_FRAME_MAX, "layout of plait_held_syn");

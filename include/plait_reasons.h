@@ -46,6 +46,12 @@
 	X(PM_FORBIDDEN, pm_forbidden, "PM options with an address that must not be reached") \
 	X(PM_OWN_ADDRESS, pm_own_address, "PM options with an address of this machine") \
 	X(PM_PROTOCOL, pm_protocol, "PM options with a protocol that is not accepted") \
+	X(SUBSCRIBER_SESSIONS, subscriber_sessions, "connections refused: the subscriber has as many as it may") \
+	X(SUBSCRIBER_RATE, subscriber_rate, "connections refused: too many new ones of a subscriber in a second") \
+	X(SUBSCRIBER_PORTS, subscriber_ports, "connections refused: the subscriber's external ports are in use") \
+	X(POOL_EXHAUSTED, pool_exhausted, "connections refused: no external port is left in the pool, or on the subscriber's address") \
+	X(NO_SOURCE, no_source, "connections refused: a prefix is translated, and the CPE does not say of whom") \
+	X(BINDINGS_FULL, bindings_full, "connections refused: no room for another binding or subscriber") \
 	X(PREAMBLE_TIMEOUT, preamble_timeout, "connections that did not finish their preamble in time") \
 	X(HEALTH_CHECKS, health_checks, "connections closed before their first octet: CPEs that ask whether we answer") \
 	X(PREAMBLE_CUT, preamble_cut, "connections that ended within their preamble") \

@@ -35,10 +35,9 @@ uint32_t hash_mix(uint32_t value)
 	return value ^ value >> 16;
 }
 
-uint32_t hash_of(const struct hash *hash, const void *bytes, size_t len)
+static uint32_t hash_from(uint32_t h, const void *bytes, size_t len)
 {
 	const uint8_t *at = bytes;
-	uint32_t h = hash->seed;
 
 	for (; len; len -= len < 4 ? len : 4, at += 4) {
 		uint32_t k = 0;
@@ -50,6 +49,16 @@ uint32_t hash_of(const struct hash *hash, const void *bytes, size_t len)
 		h = (h << 13 | h >> 19) * 5 + 0xe6546b64;
 	}
 	return hash_mix(h);
+}
+
+uint32_t hash_stable(const void *bytes, size_t len)
+{
+	return hash_from(0, bytes, len);
+}
+
+uint32_t hash_of(const struct hash *hash, const void *bytes, size_t len)
+{
+	return hash_from(hash->seed, bytes, len);
 }
 
 void hash_insert(struct hash *hash, struct hash_node *node, uint32_t value)

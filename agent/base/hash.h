@@ -27,6 +27,9 @@ void hash_close(struct hash *hash);
 /* Every bit of value counts for every bit of the result (MurmurHash3's last step). */
 uint32_t hash_mix(uint32_t value);
 
+/* A hash that is the same in every run. */
+uint32_t hash_stable(const void *bytes, size_t len);
+
 /* The hash of bytes under this table's seed. */
 uint32_t hash_of(const struct hash *hash, const void *bytes, size_t len);
 

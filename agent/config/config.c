@@ -55,15 +55,34 @@ static int check_match(struct walk *walk, const struct node *node, void *into, c
 	return 0;
 }
 
+/* RFC 6296 is about IPv6; there is no such thing for IPv4. */
+static int check_prefix_translation(struct walk *walk, const struct node *node,
+				    const struct plait_prefix *prefix)
+{
+	if (prefix->family != AF_INET6)
+		return walk_fail(walk, node_value(node, "translation"),
+				 "prefix translation is for IPv6 only");
+	if (prefix->bits > 64)
+		return walk_fail(walk, node_value(node, "prefix"),
+				 "prefix translation is for prefixes of up to 64 bits");
+	return 0;
+}
+
 static int check_pool(struct walk *walk, const struct node *node, void *into, const void *with)
 {
 	const struct config_pool *pool = into;
+	bool whole = pool->translation == TRANSLATION_PREFIX;
 
-	/* RFC 6296 is about IPv6; there is no such thing for IPv4. */
-	if (pool->translation == TRANSLATION_PREFIX && pool->prefix.family != AF_INET6)
-		return walk_fail(walk, node_value(node, "translation"),
-				 "prefix translation is for IPv6 only");
-	return 0;
+	for (unsigned int i = 0; i < walk->config->pool_count; i++) {
+		const struct config_pool *before = &walk->config->pools[i];
+
+		if (before->prefix.family == pool->prefix.family &&
+		    (whole || before->translation == TRANSLATION_PREFIX))
+			return walk_fail(walk, node,
+					 "prefix translation is with one prefix, and nothing else "
+					 "for IPv6");
+	}
+	return whole ? check_prefix_translation(walk, node, &pool->prefix) : 0;
 }
 
 /* Elements that do not start out as zeros */
@@ -104,6 +123,7 @@ static const char *const congestion_words[] = {"plait", "system", NULL};
 static const char *const handshake_words[] = {"faithful", "eager", NULL};
 static const char *const use_words[] = {"always", "overflow", "backup", NULL};
 static const char *const action_words[] = {"bond", "direct", "drop", NULL};
+static const char *const parity_words[] = {"any", "keep", NULL};
 static const char *const translation_words[] = {"shared", "one-to-one", "prefix", NULL};
 
 _Static_assert(PLAIT_BOND == 0 && PLAIT_DIRECT == 1 && PLAIT_DROP == 2, "order of action_words");
@@ -114,6 +134,11 @@ static const struct range percent = {1, 100};
 static const struct range sessions = {1, 1 << 22};
 static const struct range held_syns = {1, 1 << 16};
 static const struct range subflows = {1, CONFIG_MAX_SUBFLOWS};
+static const struct range any_number = {1, 1 << 30};
+static const struct range blocks = {1, 64};
+static const struct range new_per_s = {1, 1000000};
+static const struct range bindings = {1, 1 << 24};
+static const struct range subscriber_slots = {1, 1 << 20};
 static const uint32_t duration_ms = 1;
 static const uint32_t check_ms = 100;
 static const uint32_t udp_lifetime_ms = 120 * 1000; /* RFC 4787 REQ-5 */
@@ -207,6 +232,8 @@ static const struct list internet_interfaces =
 static const struct key internet_keys[] = {
 	{"interfaces", walk_list, &internet_interfaces, .flags = FOR_CONCENTRATOR | REQUIRED},
 	{"pools", walk_list, &pools, .flags = FOR_CONCENTRATOR},
+	{"port_block", config_read_port_block, NULL, AT(port_block), FOR_CONCENTRATOR},
+	{"port_parity", walk_word, parity_words, AT(keep_parity), FOR_CONCENTRATOR},
 };
 static const struct mapping internet = MAPPING(internet_keys);
 
@@ -233,7 +260,18 @@ static const struct key lifetime_keys[] = {
 	{"udp", walk_duration, &udp_lifetime_ms, AT(lifetimes.udp_ms), FOR_BOTH},
 };
 static const struct mapping lifetimes = MAPPING(lifetime_keys);
+#define IN_SUBSCRIBER(field) AT(subscriber_limits.field), .flags = FOR_CONCENTRATOR
+static const struct key subscriber_limit_keys[] = {
+	{"sessions", walk_number, &any_number, IN_SUBSCRIBER(sessions)},
+	{"ports", walk_number, &any_number, IN_SUBSCRIBER(ports)},
+	{"blocks", walk_number, &blocks, IN_SUBSCRIBER(blocks)},
+	{"new_per_second", walk_number, &new_per_s, IN_SUBSCRIBER(new_per_s)},
+};
+static const struct mapping subscriber_limits = MAPPING(subscriber_limit_keys);
 static const struct key limit_keys[] = {
+	{"bindings", walk_number, &bindings, AT(max_bindings), FOR_CONCENTRATOR},
+	{"subscribers", walk_number, &subscriber_slots, AT(max_subscribers), FOR_CONCENTRATOR},
+	{"subscriber", walk_mapping, &subscriber_limits, .flags = FOR_CONCENTRATOR},
 	{"sessions", walk_number, &sessions, AT(max_sessions), FOR_BOTH},
 	{"held_syns", walk_number, &held_syns, AT(max_held_syns), FOR_BOTH},
 	{"subflows", walk_number, &subflows, AT(max_subflows), FOR_BOTH},
@@ -296,6 +334,10 @@ static void set_defaults(struct config *config)
 	config->max_sessions = 65536;
 	config->max_held_syns = 4096;
 	config->max_subflows = CONFIG_MAX_SUBFLOWS;
+	config->max_bindings = 65536;
+	config->max_subscribers = 16384;
+	config->subscriber_limits.blocks = 8;
+	config->port_block = 512;
 	config->customer_port = config->role == ROLE_CONCENTRATOR ? CONFIG_DEFAULT_PORT : 0;
 }
 

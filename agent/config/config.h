@@ -85,6 +85,12 @@ struct config_subscriber {
 	struct plait_addr sources[CONFIG_MAX_SOURCES];
 };
 
+struct config_subscriber_limits { /* of each; 0: none */
+	unsigned int sessions, ports;
+	unsigned int blocks; /* default 8 */
+	unsigned int new_per_s; /* new_per_second: sessions */
+};
+
 struct config_lifetimes { /* milliseconds */
 	uint32_t tcp_established_ms; /* default 7440 s (RFC 5382 REQ-5) */
 	uint32_t tcp_transitory_ms; /* default 240 s */
@@ -106,6 +112,9 @@ struct config {
 	unsigned int max_sessions; /* limits.sessions, default 65536 */
 	unsigned int max_held_syns; /* limits.held_syns, default 4096 */
 	unsigned int max_subflows; /* limits.subflows of one connection, default 9 */
+	unsigned int max_bindings; /* limits.bindings, default 65536 */
+	unsigned int max_subscribers; /* limits.subscribers, default 16384 */
+	struct config_subscriber_limits subscriber_limits; /* limits.subscriber */
 	uint32_t drain_ms; /* how long SIGTERM lets sessions finish, default 0 */
 
 	/* role: cpe */
@@ -127,6 +136,8 @@ struct config {
 	unsigned int allow_count; /* 0: anyone on a customer-facing interface */
 	struct plait_prefix allow[CONFIG_MAX_PREFIXES];
 	struct config_interfaces internet;
+	unsigned int port_block; /* ports lent at a time; even, default 512 */
+	bool keep_parity;
 	unsigned int pool_count;
 	struct config_pool pools[CONFIG_MAX_PREFIXES];
 	unsigned int subscriber_count;

@@ -267,6 +267,17 @@ int config_read_gateway(struct walk *walk, const struct node *node, void *into, 
 	return 0;
 }
 
+int config_read_port_block(struct walk *walk, const struct node *node, void *into, const void *with)
+{
+	unsigned int ports = 1;
+
+	if (node->kind != NODE_SCALAR || value_number(node->text, 2, 65536 - 1024, &ports) < 0 ||
+	    ports % 2)
+		return walk_expected(walk, node, "an even number from 2 to 64512");
+	*(unsigned int *)into = ports;
+	return 0;
+}
+
 int config_read_udp(struct walk *walk, const struct node *node, void *into, const void *with)
 {
 	static const char *const of_cpe[] = {"stream", "datagram", "off", NULL};

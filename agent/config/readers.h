@@ -36,6 +36,9 @@ int config_read_pool_prefix(struct walk *walk, const struct node *node, void *in
 int config_read_port(struct walk *walk, const struct node *node, void *into, const void *unused);
 /* struct config_link: one address, or a list of one for each family */
 int config_read_gateway(struct walk *walk, const struct node *node, void *into, const void *unused);
+/* unsigned int: even, 2 to 64512 */
+int config_read_port_block(struct walk *walk, const struct node *node, void *into,
+			   const void *unused);
 /* enum config_udp */
 int config_read_udp(struct walk *walk, const struct node *node, void *into, const void *unused);
 /* uint8_t */

@@ -210,6 +210,7 @@ void session_abort(struct worker *worker, struct session *session)
 static void end_by_reset(struct worker *worker, struct session *session, enum which_side dead)
 {
 	count(worker, dead == SIDE_PLAIN ? PLAIT_RESET_BY_INSIDE : PLAIT_RESET_BY_LEG);
+	session->was_reset = true;
 	session_abort(worker, session);
 }
 

@@ -39,6 +39,9 @@ struct role_ops {
 	 */
 	int (*dial)(void *role, struct session *session, const uint8_t *early, size_t len);
 
+	/* The session ends, and needs its binding no more. NULL: there are none. */
+	void (*release)(void *role, struct session *session);
+
 	/*
 	 * CPE: ask for further subflows, called while relaying. Returns the time
 	 * until the next call in ms, 0 for no more, and sets session->join_refused if

@@ -99,6 +99,8 @@ struct session {
 	uint16_t id_turns; /* CPE: two bits for each link: which of its address ids is the latest */
 	bool join_refused; /* too early, or too late: try again when something has moved */
 	bool leg_unheard; /* accepted with its SYN: the third ACK may still be on its way */
+	bool was_reset; /* by either side, not closed */
+	void *binding; /* concentrator: the role's, until it is told to release it; NULL: none */
 	bool ready; /* on the worker's ready list */
 };
 

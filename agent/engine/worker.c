@@ -71,6 +71,8 @@ void worker_session_free(struct worker *worker, struct session *session)
 	worker_held_free(worker, session);
 	worker_session_unindex(worker, session);
 	timers_disarm(&worker->timers, &session->timer);
+	if (session->binding)
+		worker->ops->release(worker->ops->role, session);
 	session->stage = STAGE_FREE;
 	__atomic_store_n(&worker->session_count, worker->session_count - 1, __ATOMIC_RELAXED);
 	/* events of this turn may still name it; on the ready list it is freed from there */

@@ -26,7 +26,12 @@
 #define ATTACH_TCX_INGRESS ((enum bpf_attach_type)46)
 #define ATTACH_TCX_EGRESS  ((enum bpf_attach_type)47)
 
-enum { MAX_LINKS = 4 * PLAIT_MAX_INTERFACES, CPUS_MAX = 1024 };
+enum {
+	MAX_LINKS = 4 * PLAIT_MAX_INTERFACES,
+	CPUS_MAX = 1024,
+	KEY_BYTES_MAX = 64,
+	VALUE_BYTES_MAX = 128
+};
 
 struct dataplane {
 	struct bpf_object *object;
@@ -101,8 +106,8 @@ static void unpin_all(struct dataplane *dataplane)
 /* What an earlier run counted is taken up; what it was configured to do is not. */
 static bool is_kept(const char *name)
 {
-	return !strcmp(name, "sessions") || !strcmp(name, "packet_counters") ||
-	       !strcmp(name, "agent_counters");
+	return !strcmp(name, "sessions") || !strcmp(name, "bindings") ||
+	       !strcmp(name, "packet_counters") || !strcmp(name, "agent_counters");
 }
 
 /* A pinned map of another shape cannot be taken up: plaitd was upgraded or reconfigured. */
@@ -198,19 +203,28 @@ static void forget_sessions(struct dataplane *dataplane)
 		log_notice("%u sessions of an earlier run dropped", forgotten);
 }
 
-static int load(struct dataplane *dataplane, unsigned int max_sessions)
+static int set_sizes(struct dataplane *dataplane, const struct dataplane_size *sizes)
 {
-	struct bpf_map *sessions = bpf_object__find_map_by_name(dataplane->object, "sessions");
-	int err;
+	int err = 0;
 
-	err = bpf_map__set_max_entries(sessions, max_sessions);
+	for (; !err && sizes->map; sizes++)
+		err = bpf_map__set_max_entries(
+			bpf_object__find_map_by_name(dataplane->object, sizes->map),
+			sizes->entries);
+	return err;
+}
+
+static int load(struct dataplane *dataplane, const struct dataplane_size *sizes)
+{
+	int err = set_sizes(dataplane, sizes);
+
 	if (!err)
 		err = choose_pins(dataplane);
 	if (!err)
 		err = bpf_object__load(dataplane->object);
 	if (err)
 		return err;
-	dataplane->sessions_fd = bpf_map__fd(sessions);
+	dataplane->sessions_fd = bpf_object__find_map_fd_by_name(dataplane->object, "sessions");
 	dataplane->packet_counters_fd =
 		bpf_object__find_map_fd_by_name(dataplane->object, "packet_counters");
 	err = open_rings(dataplane);
@@ -235,7 +249,7 @@ static int open_object(struct dataplane *dataplane, const void *elf, size_t elf_
 
 int dataplane_open(struct dataplane **out, const void *elf, size_t elf_bytes,
 		   const struct plait_settings *settings, const char *name,
-		   unsigned int max_sessions)
+		   const struct dataplane_size *sizes)
 {
 	struct dataplane *dataplane = calloc(1, sizeof(*dataplane));
 	int err;
@@ -248,7 +262,7 @@ int dataplane_open(struct dataplane **out, const void *elf, size_t elf_bytes,
 	if (!err)
 		err = make_pin_dir(dataplane, name);
 	if (!err)
-		err = load(dataplane, max_sessions);
+		err = load(dataplane, sizes);
 	if (err) {
 		dataplane_close(dataplane);
 		return err;
@@ -316,9 +330,28 @@ int dataplane_put(struct dataplane *dataplane, const char *map, const void *key,
 	return bpf_map_update_elem(fd, key, value, BPF_ANY) ? -errno : 0;
 }
 
+void dataplane_remove(struct dataplane *dataplane, const char *map, const void *key)
+{
+	bpf_map_delete_elem(bpf_object__find_map_fd_by_name(dataplane->object, map), key);
+}
+
+void dataplane_each(struct dataplane *dataplane, const char *map,
+		    void (*each)(void *context, const void *key, const void *value), void *context)
+{
+	int fd = bpf_object__find_map_fd_by_name(dataplane->object, map);
+	char key[KEY_BYTES_MAX], value[VALUE_BYTES_MAX];
+	void *before = NULL;
+
+	while (!bpf_map_get_next_key(fd, before, key)) {
+		if (!bpf_map_lookup_elem(fd, key, value))
+			each(context, key, value);
+		before = key;
+	}
+}
+
 void dataplane_clear(struct dataplane *dataplane, const char *map, size_t key_bytes)
 {
-	char key[64];
+	char key[KEY_BYTES_MAX];
 
 	if (key_bytes <= sizeof(key))
 		clear(bpf_object__find_map_fd_by_name(dataplane->object, map), key);

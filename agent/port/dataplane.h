@@ -18,6 +18,12 @@ struct dataplane;
 
 enum dataplane_hook { HOOK_INGRESS, HOOK_EGRESS };
 
+/* How many entries a map has room for; the last one's map is NULL. */
+struct dataplane_size {
+	const char *map;
+	unsigned int entries;
+};
+
 /*
  * Load a BPF object from its ELF image, with settings as the programs will see them.
  * Maps pinned by an earlier run of this name are taken up if they fit, else
@@ -26,7 +32,7 @@ enum dataplane_hook { HOOK_INGRESS, HOOK_EGRESS };
  */
 int dataplane_open(struct dataplane **out, const void *elf, size_t elf_bytes,
 		   const struct plait_settings *settings, const char *name,
-		   unsigned int max_sessions);
+		   const struct dataplane_size *sizes);
 
 /* Detach, unpin and free everything; NULL is fine. */
 void dataplane_close(struct dataplane *dataplane);
@@ -45,6 +51,11 @@ void dataplane_detach(struct dataplane *dataplane);
 
 /* Put into a map of the object by its name. 0 or negative errno. */
 int dataplane_put(struct dataplane *dataplane, const char *map, const void *key, const void *value);
+/* Take away from it; that it is not there is fine. */
+void dataplane_remove(struct dataplane *dataplane, const char *map, const void *key);
+/* Call back for each entry of a hash map, which must not change meanwhile. */
+void dataplane_each(struct dataplane *dataplane, const char *map,
+		    void (*each)(void *context, const void *key, const void *value), void *context);
 /* Empty a hash map whose keys have key_bytes. */
 void dataplane_clear(struct dataplane *dataplane, const char *map, size_t key_bytes);
 

@@ -27,13 +27,16 @@ static struct rtmsg *start_route(char *buffer, uint8_t family, uint32_t table, u
 	return route;
 }
 
-int routes_add_local(struct netlink *netlink, uint8_t family, uint32_t table)
+int routes_add_local(struct netlink *netlink, const struct plait_prefix *prefix, uint32_t table)
 {
 	char buffer[NETLINK_REQUEST_BYTES];
 	struct nlmsghdr *message;
-	struct rtmsg *route = start_route(buffer, family, table, RTN_LOCAL, &message);
+	struct rtmsg *route = start_route(buffer, prefix->family, table, RTN_LOCAL, &message);
 
 	route->rtm_scope = RT_SCOPE_HOST;
+	route->rtm_dst_len = prefix->bits;
+	if (prefix->bits)
+		mnl_attr_put(message, RTA_DST, netlink_addr_bytes(prefix->family), prefix->ip);
 	mnl_attr_put_u32(message, RTA_OIF, if_nametoindex("lo"));
 	return netlink_transact(netlink, message, NULL, NULL);
 }
@@ -294,12 +297,17 @@ static int add_rule(struct netlink *netlink, uint8_t family, uint32_t table, uin
 	if (source) {
 		rule->src_len = (uint8_t)(netlink_addr_bytes(family) * 8);
 		mnl_attr_put(message, FRA_SRC, netlink_addr_bytes(family), source->ip);
-	} else {
+	} else if (mark) {
 		mnl_attr_put_u32(message, FRA_FWMARK, mark);
 		mnl_attr_put_u32(message, FRA_FWMASK, 0xffffffff);
 	}
 	err = netlink_transact(netlink, message, NULL, NULL);
 	return err == -EEXIST ? 0 : err;
+}
+
+int routes_add_rule(struct netlink *netlink, uint8_t family, uint32_t table, uint32_t priority)
+{
+	return add_rule(netlink, family, table, priority, NULL, 0);
 }
 
 int routes_add_mark_rule(struct netlink *netlink, uint8_t family, uint32_t mark, uint32_t table,

@@ -14,8 +14,8 @@
 /* In `ip rule` and `ip route` as "proto 112": what plait installed. */
 enum { ROUTES_PROTOCOL = 112 };
 
-/* family AF_INET or AF_INET6: everything looked up in table is delivered locally. */
-int routes_add_local(struct netlink *netlink, uint8_t family, uint32_t table);
+/* What is looked up in table and lies in prefix is delivered locally. */
+int routes_add_local(struct netlink *netlink, const struct plait_prefix *prefix, uint32_t table);
 /* A default route in table; gateway of family 0: directly on the link. */
 int routes_add_default(struct netlink *netlink, uint8_t family, uint32_t table,
 		       unsigned int ifindex, const struct plait_addr *gateway);
@@ -28,7 +28,8 @@ int routes_copy(struct netlink *netlink, uint8_t family, unsigned int ifindex, u
  */
 int routes_digest(struct netlink *netlink, uint8_t family, unsigned int ifindex, uint64_t *digest);
 
-/* Rules: by mark, and by source address. Lower priority goes first. */
+/* Rules: for everything, by mark, and by source address. Lower priority goes first. */
+int routes_add_rule(struct netlink *netlink, uint8_t family, uint32_t table, uint32_t priority);
 int routes_add_mark_rule(struct netlink *netlink, uint8_t family, uint32_t mark, uint32_t table,
 			 uint32_t priority);
 int routes_add_source_rule(struct netlink *netlink, const struct plait_addr *source, uint32_t table,

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "codec/syn_payload.h"
 #include "instance.h"
+#include "pools.h"
 #include "port/mptcp_pm.h"
 #include "port/sockets.h"
 #include "role.h"
@@ -29,6 +30,7 @@ struct concentrator {
 	struct instance instance;
 	struct role_ops ops;
 	struct mptcp_pm pm;
+	struct pools pools;
 	bool draining; /* set by the main thread, read by workers */
 };
 
@@ -73,7 +75,7 @@ static bool take_destination(struct concentrator *concentrator, struct session *
 	return destination.port != 0;
 }
 
-/* §6: the host's own address, where both sides are configured to keep it. */
+/* §6: the host's own address, where both sides are configured to keep it and no pool is. */
 static bool take_source(struct concentrator *concentrator, struct session *session,
 			const struct preamble *preamble, enum plait_reason *why)
 {
@@ -81,13 +83,30 @@ static bool take_source(struct concentrator *concentrator, struct session *sessi
 	bool preserve = preamble->source.family == AF_INET ? config->preserve_source_v4
 							   : config->preserve_source_v6;
 
-	if (!preamble->has_source || !preserve)
+	if (!preamble->has_source || !preserve ||
+	    pools_cover(&concentrator->pools, preamble->source.family))
 		return true;
 	if (!may_reach(concentrator, &preamble->source, why))
 		return false;
 	session->key.inside = preamble->source;
 	session->transparent = true;
 	return true;
+}
+
+/* §4.4.1 (3): from a pool. */
+static bool take_external(struct concentrator *concentrator, struct session *session,
+			  const struct preamble *preamble, enum plait_reason *why)
+{
+	const struct plait_addr *source = preamble->has_source ? &preamble->source : NULL;
+
+	return session->transparent || pools_bind(&concentrator->pools, session, source, why);
+}
+
+static void release(void *role, struct session *session)
+{
+	struct concentrator *concentrator = role;
+
+	pools_release(&concentrator->pools, session);
 }
 
 static enum judged judge_preamble(void *role, struct session *session,
@@ -108,7 +127,8 @@ static enum judged judge_preamble(void *role, struct session *session,
 	if (preamble->protocol != IPPROTO_TCP)
 		return JUDGED_REFUSE;
 	if (!take_destination(concentrator, session, preamble, why) ||
-	    !take_source(concentrator, session, preamble, why))
+	    !take_source(concentrator, session, preamble, why) ||
+	    !take_external(concentrator, session, preamble, why))
 		return JUDGED_REFUSE;
 	return JUDGED_DIAL;
 }
@@ -132,7 +152,9 @@ static enum judged judge_syn(void *role, struct session *session, const struct h
 
 static int dial(void *role, struct session *session, const uint8_t *early, size_t early_len)
 {
-	return tcp_dial(session->transparent ? &session->key.inside : NULL, &session->key.remote);
+	bool chosen = session->transparent || session->binding;
+
+	return tcp_dial(chosen ? &session->key.inside : NULL, &session->key.remote);
 }
 
 /* Setting up */
@@ -295,9 +317,6 @@ static void warn_of_what_is_missing(const struct config *config)
 {
 	if (config->udp != UDP_OFF)
 		log_notice("UDP is not accepted in this version");
-	if (config->pool_count)
-		log_warning("internet.pools is not used in this version: connections leave from "
-			    "the interface's own address");
 }
 
 static int open_concentrator(struct role *role, struct config *config, struct loop *loop)
@@ -315,7 +334,8 @@ static int open_concentrator(struct role *role, struct config *config, struct lo
 					      .accepts = SIDE_LEG,
 					      .judge_syn = judge_syn,
 					      .judge_preamble = judge_preamble,
-					      .dial = dial};
+					      .dial = dial,
+					      .release = release};
 	concentrator->instance.settings.hold = config->handshake == HANDSHAKE_FAITHFUL;
 	warn_of_what_is_missing(config);
 	err = instance_prepare(&concentrator->instance, config);
@@ -324,7 +344,10 @@ static int open_concentrator(struct role *role, struct config *config, struct lo
 	if (!err)
 		err = listen_for_customers(concentrator);
 	if (!err)
-		err = instance_load(&concentrator->instance, elf, elf_bytes);
+		err = instance_load(&concentrator->instance, elf, elf_bytes,
+				    (struct dataplane_size){"bindings", config->max_bindings});
+	if (!err)
+		err = pools_open(&concentrator->pools, &concentrator->instance, loop);
 	if (!err)
 		err = publish(concentrator);
 	if (!err)
@@ -340,6 +363,7 @@ static void close_concentrator(struct role *role)
 		return;
 	restore_limits(concentrator);
 	instance_close(&concentrator->instance);
+	pools_close(&concentrator->pools);
 	mptcp_pm_close(&concentrator->pm);
 	free(concentrator);
 	role->own = NULL;

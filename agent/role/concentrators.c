@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #include "concentrators.h"
 
-#include <string.h>
-
 #include "base/container.h"
 #include "base/hash.h"
 #include "table/selection.h"
@@ -60,29 +58,20 @@ bool concentrators_any_answers(const struct concentrators *concentrators)
 	return false;
 }
 
-/* A host keeps its concentrator, and so the address it has in the internet. */
-static uint32_t key_of_host(const struct plait_addr *host)
-{
-	uint32_t words[4], key = 0;
-
-	memcpy(words, host->ip, sizeof(words));
-	for (unsigned int i = 0; i < 4; i++)
-		key = hash_mix(key ^ words[i]);
-	return key;
-}
-
 int concentrators_choose(const struct concentrators *concentrators, const struct session *session,
 			 uint32_t hash)
 {
+	const struct plait_addr *host = &session->key.inside;
 	const struct config *config = concentrators->config;
 	uint32_t weights[CONFIG_MAX_CONCENTRATORS] = {};
 
 	for (unsigned int i = 0; i < config->concentrator_count; i++)
 		if (concentrators_answer(concentrators, i))
 			weights[i] = config->concentrators[i].weight;
+	/* a host keeps its concentrator, and so the address it has in the internet */
 	if (config->selection == SELECTION_HASH)
 		return selection_by_key(weights, config->concentrator_count,
-					key_of_host(&session->key.inside));
+					hash_stable(host->ip, sizeof(host->ip)));
 	if (config->selection == SELECTION_WEIGHTED)
 		return selection_by_weight(weights, config->concentrator_count, hash);
 	for (unsigned int i = 0; i < config->concentrator_count; i++)

@@ -291,7 +291,7 @@ static int open_cpe(struct role *role, struct config *config, struct loop *loop)
 	if (!err)
 		err = instance_add_private_listeners(&cpe->instance, listen_for_hosts);
 	if (!err)
-		err = instance_load(&cpe->instance, elf, elf_bytes);
+		err = instance_load(&cpe->instance, elf, elf_bytes, (struct dataplane_size){});
 	if (!err)
 		err = publish_policy(cpe, false);
 	if (!err)

@@ -108,15 +108,15 @@ static int change_sysctls(struct instance *instance)
 
 static int prepare_steering(struct instance *instance)
 {
-	static const uint8_t families[] = {AF_INET, AF_INET6};
+	static const struct plait_prefix everything[] = {{.family = AF_INET}, {.family = AF_INET6}};
 	uint32_t base = instance->mark_base;
 	int err;
 
 	err = routes_remove(&instance->rtnetlink, base, base + 15); /* of a killed run */
 	for (unsigned int i = 0; !err && i < 2; i++) {
-		err = routes_add_local(&instance->rtnetlink, families[i], base);
+		err = routes_add_local(&instance->rtnetlink, &everything[i], base);
 		if (!err)
-			err = routes_add_mark_rule(&instance->rtnetlink, families[i],
+			err = routes_add_mark_rule(&instance->rtnetlink, everything[i].family,
 						   base + PLAIT_MARK_STEER, base,
 						   RULE_PRIORITY_STEER);
 	}
@@ -300,12 +300,14 @@ static void publish_addresses(struct instance *instance)
 	pthread_rwlock_unlock(&own->lock);
 }
 
-int instance_load(struct instance *instance, const void *elf, size_t elf_bytes)
+int instance_load(struct instance *instance, const void *elf, size_t elf_bytes,
+		  struct dataplane_size more)
 {
 	/* workers round their share up: none may find a slot and no room in the map */
 	unsigned int entries = instance->config->max_sessions + instance->worker_count;
+	const struct dataplane_size sizes[] = {{"sessions", entries}, {more.map, more.entries}, {}};
 	int err = dataplane_open(&instance->dataplane, elf, elf_bytes, &instance->settings,
-				 instance->config->name, entries);
+				 instance->config->name, sizes);
 
 	if (!err)
 		publish_addresses(instance);

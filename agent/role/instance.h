@@ -23,6 +23,7 @@ enum {
 	INSTANCE_MAX_ADDRESSES = 256,
 	RULE_PRIORITY_STEER = 20000,
 	RULE_PRIORITY_LINK = 20001,
+	RULE_PRIORITY_POOL = 20001,
 };
 
 /* Addresses of this machine, kept up to date from netlink; read by all threads. */
@@ -78,8 +79,12 @@ int instance_add_private_listeners(struct instance *instance,
 				   int (*listen)(struct instance *instance,
 						 const struct plait_addr *addr));
 
-/* Second step: load the role's BPF object with instance->settings. Logged. */
-int instance_load(struct instance *instance, const void *elf, size_t elf_bytes);
+/*
+ * Second step: load the role's BPF object with instance->settings, and a map of its own
+ * in that size  (map NULL: none). Logged.
+ */
+int instance_load(struct instance *instance, const void *elf, size_t elf_bytes,
+		  struct dataplane_size more);
 
 /* Put the interfaces' indices into a map of the object by its name. 0 or negative errno. */
 int instance_publish_interfaces(struct instance *instance, const char *map,

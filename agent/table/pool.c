@@ -162,10 +162,19 @@ struct block *pool_block_of(struct pool *pool, const struct plait_addr *external
 	return &pool->addresses[index].blocks[number];
 }
 
-int32_t pool_pick_address(const struct pool *pool, uint32_t random)
+static bool has_free_block(const struct pool *pool, uint32_t index)
+{
+	const struct pool_address *address = &pool->addresses[index];
+
+	return !address->blocks || address->free_count;
+}
+
+int32_t pool_pick_address(const struct pool *pool, uint32_t wish, uint32_t random)
 {
 	if (!pool->available_count)
 		return POOL_NOBODY;
+	if (has_free_block(pool, wish % pool->address_count))
+		return (int32_t)(wish % pool->address_count);
 	return (int32_t)pool->available[random % pool->available_count];
 }
 

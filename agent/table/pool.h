@@ -57,8 +57,11 @@ int32_t pool_index_of(const struct pool *pool, const struct plait_addr *addr);
 /* The block that a port lies in, lent or not; NULL if it lies in none. */
 struct block *pool_block_of(struct pool *pool, const struct plait_addr *external);
 
-/* An address that random picks among those with a free block, POOL_NOBODY if there is none. */
-int32_t pool_pick_address(const struct pool *pool, uint32_t random);
+/*
+ * An address with a free block: the one that wish stands for, so that who comes back
+ * gets the address it had, or else one that random picks. POOL_NOBODY if there is none.
+ */
+int32_t pool_pick_address(const struct pool *pool, uint32_t wish, uint32_t random);
 
 /* A free block of that address, lent to owner; NULL: none, or no memory. */
 struct block *pool_lend_block(struct pool *pool, uint32_t address, int32_t owner, uint32_t random,

@@ -86,21 +86,30 @@ static void add_source(struct subscribers *subscribers, int32_t index,
 	hash_insert(&subscribers->by_addr, &source->by_addr, hash_addr(subscribers, addr));
 }
 
-/* Who has no session has no port: bindings go with their last one. */
-static void rest(struct subscribers *subscribers, struct subscriber *subscriber)
+/* Whether it may be forgotten follows from what it has. */
+static void settle(struct subscribers *subscribers, struct subscriber *subscriber)
 {
-	if (subscriber->name[0] || subscriber->sessions || subscriber->idle)
+	bool idle = !subscriber->name[0] && !subscriber->sessions && !subscriber->ports;
+
+	if (idle == subscriber->idle)
 		return;
-	TAILQ_INSERT_TAIL(&subscribers->idle, subscriber, by_idleness);
-	subscriber->idle = true;
+	if (idle)
+		TAILQ_INSERT_TAIL(&subscribers->idle, subscriber, by_idleness);
+	else
+		TAILQ_REMOVE(&subscribers->idle, subscriber, by_idleness);
+	subscriber->idle = idle;
 }
 
-static void rouse(struct subscribers *subscribers, struct subscriber *subscriber)
+void subscribers_settle(struct subscribers *subscribers, int32_t index)
 {
-	if (!subscriber->idle)
-		return;
-	TAILQ_REMOVE(&subscribers->idle, subscriber, by_idleness);
-	subscriber->idle = false;
+	settle(subscribers, subscribers_at(subscribers, index));
+}
+
+uint32_t subscribers_wish(const struct subscribers *subscribers, int32_t index)
+{
+	const struct plait_addr *source = &subscribers->slots[index].source;
+
+	return hash_stable(source, sizeof(*source));
 }
 
 static void forget(struct subscribers *subscribers, struct subscriber *subscriber)
@@ -110,8 +119,8 @@ static void forget(struct subscribers *subscribers, struct subscriber *subscribe
 	hash_remove(&subscribers->by_addr, &source->by_addr);
 	subscribers->free_sources[subscribers->free_source_count++] =
 		(int32_t)(source - subscribers->sources);
-	rouse(subscribers, subscriber);
-	subscriber->used = false;
+	TAILQ_REMOVE(&subscribers->idle, subscriber, by_idleness);
+	subscriber->idle = subscriber->used = false;
 	subscribers->free_slots[subscribers->free_slot_count++] =
 		(int32_t)(subscriber - subscribers->slots);
 	subscribers->count--;
@@ -161,7 +170,7 @@ int32_t subscribers_add(struct subscribers *subscribers, const char *name,
 		add_source(subscribers, index, &host);
 	}
 	subscribers->count++;
-	rest(subscribers, subscriber);
+	settle(subscribers, subscriber);
 	return index;
 }
 
@@ -197,8 +206,8 @@ enum subscriber_verdict subscribers_begin(struct subscribers *subscribers, int32
 		return SUBSCRIBER_SESSIONS;
 	if (subscribers->limits.new_per_s && !within_rate(subscribers, subscriber, now_ns))
 		return SUBSCRIBER_RATE;
-	rouse(subscribers, subscriber);
 	subscriber->sessions++;
+	settle(subscribers, subscriber);
 	return SUBSCRIBER_FINE;
 }
 
@@ -207,5 +216,5 @@ void subscribers_end(struct subscribers *subscribers, int32_t index)
 	struct subscriber *subscriber = subscribers_at(subscribers, index);
 
 	subscriber->sessions--;
-	rest(subscribers, subscriber);
+	settle(subscribers, subscriber);
 }

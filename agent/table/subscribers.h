@@ -15,7 +15,7 @@
 #include "plait_addr.h"
 #include "pool.h"
 
-enum { SUBSCRIBER_NAME_BYTES = 32, SUBSCRIBER_POOLS = 2 };
+enum { SUBSCRIBER_NAME_BYTES = 32, SUBSCRIBER_POOLS = 4 };
 
 /* Of each one; 0: none. */
 struct subscriber_limits {
@@ -39,7 +39,7 @@ struct subscriber {
 	TAILQ_ENTRY(subscriber) by_idleness;
 	uint32_t sessions, ports;
 	uint64_t spent_until_ns; /* what it may have of new sessions, at its rate */
-	struct holding holding[SUBSCRIBER_POOLS]; /* IPv4, IPv6 */
+	struct holding holding[SUBSCRIBER_POOLS]; /* by the number of the pool */
 };
 
 struct source {
@@ -89,6 +89,12 @@ enum subscriber_verdict subscribers_begin(struct subscribers *subscribers, int32
  * has used of its rate, until another one needs the room.
  */
 void subscribers_end(struct subscribers *subscribers, int32_t index);
+
+/* To be told when its ports have changed. */
+void subscribers_settle(struct subscribers *subscribers, int32_t index);
+
+/* A number that is its own, and the same again when it comes back. */
+uint32_t subscribers_wish(const struct subscribers *subscribers, int32_t index);
 
 static inline struct subscriber *subscribers_at(struct subscribers *subscribers, int32_t index)
 {

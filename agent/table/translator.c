@@ -4,9 +4,27 @@
 #include <netinet/in.h>
 #include <string.h>
 
-static unsigned int pool_number(uint8_t family)
+/* Which pool a subscriber gets addresses of a family from. */
+static unsigned int pool_number(const struct translator *translator, int32_t subscriber,
+				uint8_t family)
 {
-	return family == AF_INET ? 0 : 1;
+	unsigned int number = translator_pool_number(family, true);
+
+	if (translator->subscribers.slots[subscriber].name[0] &&
+	    translator->pools[number].address_count)
+		return number;
+	return translator_pool_number(family, false);
+}
+
+/* Which pool an address is of; if of none, one that will not know it. */
+static unsigned int pool_number_of(const struct translator *translator,
+				   const struct plait_addr *external)
+{
+	unsigned int number = translator_pool_number(external->family, true);
+
+	if (pool_index_of(&translator->pools[number], external) != POOL_NOBODY)
+		return number;
+	return translator_pool_number(external->family, false);
 }
 
 static enum pool_protocol port_space(uint8_t protocol)
@@ -16,7 +34,7 @@ static enum pool_protocol port_space(uint8_t protocol)
 
 bool translator_has_pool(const struct translator *translator, uint8_t family)
 {
-	return translator->pools[pool_number(family)].address_count != 0;
+	return translator->pools[translator_pool_number(family, false)].address_count != 0;
 }
 
 /* Blocks */
@@ -47,14 +65,16 @@ static bool may_have_more(const struct translator *translator, const struct hold
 static struct block *another_block(struct translator *translator, int32_t subscriber,
 				   const struct translator_request *request)
 {
-	unsigned int number = pool_number(request->family);
+	unsigned int number = pool_number(translator, subscriber, request->family);
 	struct pool *pool = &translator->pools[number];
 	struct holding *holding =
 		&subscribers_at(&translator->subscribers, subscriber)->holding[number];
 	struct block *block;
 
 	if (!holding->block_count)
-		holding->address = pool_pick_address(pool, request->random[0]);
+		holding->address = pool_pick_address(
+			pool, subscribers_wish(&translator->subscribers, subscriber),
+			request->random[0]);
 	if (holding->address == POOL_NOBODY)
 		return NULL;
 	block = pool_lend_block(pool, (uint32_t)holding->address, subscriber, request->random[1],
@@ -92,9 +112,9 @@ static enum parity parity_of(const struct translator *translator,
 static uint16_t lend_from(struct translator *translator, struct block *block,
 			  const struct translator_request *request)
 {
-	return block_lend_port(&translator->pools[pool_number(request->family)], block,
-			       port_space(request->protocol), parity_of(translator, request),
-			       request->random[2]);
+	return block_lend_port(
+		&translator->pools[pool_number(translator, block->owner, request->family)], block,
+		port_space(request->protocol), parity_of(translator, request), request->random[2]);
 }
 
 /* Blocks that have none left go behind the others. 0: none has. */
@@ -121,7 +141,10 @@ static uint16_t lend_of_another(struct translator *translator, int32_t subscribe
 	uint16_t port = block ? lend_from(translator, block, request) : 0;
 
 	if (block && !port)
-		return_block(translator, &translator->pools[pool_number(request->family)], block);
+		return_block(
+			translator,
+			&translator->pools[pool_number(translator, subscriber, request->family)],
+			block);
 	return port;
 }
 
@@ -129,7 +152,7 @@ static enum translated lend_port(struct translator *translator, int32_t subscrib
 				 const struct translator_request *request, struct plait_addr *out)
 {
 	struct subscriber *owner = subscribers_at(&translator->subscribers, subscriber);
-	unsigned int number = pool_number(request->family);
+	unsigned int number = pool_number(translator, subscriber, request->family);
 	struct holding *holding = &owner->holding[number];
 	uint32_t most = translator->subscribers.limits.ports;
 	uint16_t port;
@@ -151,7 +174,7 @@ static enum translated lend_port(struct translator *translator, int32_t subscrib
 
 static void return_port(struct translator *translator, const struct binding *binding)
 {
-	struct pool *pool = &translator->pools[pool_number(binding->external.family)];
+	struct pool *pool = &translator->pools[pool_number_of(translator, &binding->external)];
 	struct block *block = pool_block_of(pool, &binding->external);
 
 	block_take_back(pool, block, port_space(binding->protocol), ntohs(binding->external.port));
@@ -170,8 +193,10 @@ static enum translated bind_inside(struct translator *translator, int32_t subscr
 
 	*out = bindings_of_inside(&translator->bindings, request->protocol, subscriber,
 				  &request->inside, request->family);
-	if (*out)
+	if (*out) {
+		bindings_keep_until(&translator->bindings, *out, UINT64_MAX);
 		return TRANSLATED;
+	}
 	if (translator->bindings.count == translator->bindings.size)
 		return TRANSLATED_NO_ROOM;
 	result = lend_port(translator, subscriber, request, &external);
@@ -215,13 +240,82 @@ enum translated translator_begin(struct translator *translator,
 	return TRANSLATED;
 }
 
+static void end_binding(struct translator *translator, struct binding *binding)
+{
+	if (translator->on_end)
+		translator->on_end(translator->context, binding);
+	return_port(translator, binding);
+	bindings_remove(&translator->bindings, binding);
+}
+
 void translator_end(struct translator *translator, struct binding *binding, uint64_t now_ns)
 {
 	int32_t subscriber = binding->subscriber;
 
-	if (!--binding->sessions && !binding->configured) {
-		return_port(translator, binding);
-		bindings_remove(&translator->bindings, binding);
-	}
+	if (!--binding->sessions && !binding->configured)
+		end_binding(translator, binding);
 	subscribers_end(&translator->subscribers, subscriber);
+}
+
+void translator_rest(struct translator *translator, struct binding *binding, uint64_t until_ns)
+{
+	if (!--binding->sessions && !binding->configured)
+		bindings_keep_until(&translator->bindings, binding, until_ns);
+	subscribers_end(&translator->subscribers, binding->subscriber);
+}
+
+void translator_sweep(struct translator *translator, uint64_t now_ns)
+{
+	struct binding *binding;
+
+	while ((binding = bindings_expired(&translator->bindings, now_ns))) {
+		int32_t subscriber = binding->subscriber;
+
+		end_binding(translator, binding);
+		subscribers_settle(&translator->subscribers, subscriber);
+	}
+}
+
+/* The subscriber's block that an external port lies in, lent now if it was not. */
+static struct block *block_again(struct translator *translator, int32_t subscriber,
+				 const struct plait_addr *external, uint64_t now_ns)
+{
+	unsigned int number = pool_number_of(translator, external);
+	struct pool *pool = &translator->pools[number];
+	struct holding *holding =
+		&subscribers_at(&translator->subscribers, subscriber)->holding[number];
+	struct block *block = pool_block_of(pool, external);
+
+	if (!block || block->owner == subscriber)
+		return block;
+	if (block->owner != POOL_NOBODY ||
+	    (holding->address != POOL_NOBODY && (uint32_t)holding->address != block->address))
+		return NULL;
+	holding->address = (int32_t)block->address;
+	pool_lend_this(pool, block->address, block->number, subscriber, now_ns);
+	TAILQ_INSERT_TAIL(&holding->blocks, block, by_holder);
+	holding->block_count++;
+	tell(translator, pool, block, true);
+	return block;
+}
+
+bool translator_adopt(struct translator *translator, const struct translator_request *request,
+		      const struct plait_addr *external, uint64_t until_ns)
+{
+	int32_t subscriber = subscribers_of(&translator->subscribers, &request->source);
+	struct block *block;
+	struct binding *binding;
+
+	if (subscriber == POOL_NOBODY || translator->bindings.count == translator->bindings.size)
+		return false;
+	block = block_again(translator, subscriber, external, request->now_ns);
+	if (!block || !block_lend_this(&translator->pools[pool_number_of(translator, external)],
+				       block, port_space(request->protocol), ntohs(external->port)))
+		return false;
+	subscribers_at(&translator->subscribers, subscriber)->ports++;
+	subscribers_settle(&translator->subscribers, subscriber);
+	binding = bindings_add(&translator->bindings, request->protocol, subscriber,
+			       &request->inside, external, request->now_ns);
+	bindings_keep_until(&translator->bindings, binding, until_ns);
+	return true;
 }

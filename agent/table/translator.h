@@ -7,6 +7,8 @@
 #ifndef PLAIT_TABLE_TRANSLATOR_H
 #define PLAIT_TABLE_TRANSLATOR_H
 
+#include <sys/socket.h>
+
 #include "bindings.h"
 #include "pool.h"
 #include "subscribers.h"
@@ -29,13 +31,23 @@ struct translator_event {
 	uint64_t since_ns;
 };
 
+/*
+ * Of the pools: IPv4 and IPv6 for everyone, and the same set aside for those that
+ * configuration names.
+ */
+static inline unsigned int translator_pool_number(uint8_t family, bool set_aside)
+{
+	return (family == AF_INET ? 0 : 1) + (set_aside ? 2 : 0);
+}
+
 struct translator {
 	struct subscribers subscribers;
-	struct pool pools[SUBSCRIBER_POOLS]; /* IPv4, IPv6; without addresses: none */
+	struct pool pools[SUBSCRIBER_POOLS]; /* translator_pool_number(); may be empty */
 	struct bindings bindings;
 	bool keep_parity;
 	void (*on_block)(void *context,
 			 const struct translator_event *event); /* NULL: nobody asks */
+	void (*on_end)(void *context, const struct binding *binding); /* NULL: likewise */
 	void *context;
 };
 
@@ -49,7 +61,7 @@ struct translator_request {
 	uint64_t now_ns;
 };
 
-/* Whether there is anything to lend for that family. */
+/* Whether there is anything to lend for that family, to anyone. */
 bool translator_has_pool(const struct translator *translator, uint8_t family);
 
 /*
@@ -61,5 +73,18 @@ enum translated translator_begin(struct translator *translator,
 
 /* A session of the binding ends; the binding goes with its last one (§4.3.2). */
 void translator_end(struct translator *translator, struct binding *binding, uint64_t now_ns);
+
+/* The same, but the binding stays until then for the same inside only (§4.4.4). */
+void translator_rest(struct translator *translator, struct binding *binding, uint64_t until_ns);
+
+/* Let bindings go that have rested. */
+void translator_sweep(struct translator *translator, uint64_t now_ns);
+
+/*
+ * A binding of an earlier life rests, with the block it was of. False: it fits no pool
+ * of today, or there is no room.
+ */
+bool translator_adopt(struct translator *translator, const struct translator_request *request,
+		      const struct plait_addr *external, uint64_t until_ns);
 
 #endif

@@ -61,7 +61,7 @@ Test(pool, has_as_many_addresses_as_its_prefix)
 Test(pool, without_prefixes_has_nothing)
 {
 	open_with(0, 512);
-	cr_expect_eq(pool_pick_address(&pool, 5), POOL_NOBODY);
+	cr_expect_eq(pool_pick_address(&pool, 5, 5), POOL_NOBODY);
 	expect_none("203.0.113.1");
 	pool_close(&pool);
 	pool_close(&pool);
@@ -183,7 +183,7 @@ Test(pool, a_whole_address_can_be_a_block)
 	cr_expect_eq(block_lend_port(&pool, block, POOL_TCP, PARITY_ANY, 1), 0);
 	cr_expect(lent[1024] && lent[65535]);
 	cr_expect_eq(pool.ports_lent, 64512);
-	cr_expect_eq(pool_pick_address(&pool, 0), POOL_NOBODY);
+	cr_expect_eq(pool_pick_address(&pool, 0, 0), POOL_NOBODY);
 	pool_close(&pool); /* with all of it lent: nothing leaks */
 }
 
@@ -196,7 +196,7 @@ Test(pool, lends_each_block_once_and_then_no_address)
 
 	open_one("203.0.113.0", 30, 1024);
 	for (int i = 0; i < BLOCKS; i++) {
-		int32_t address = pool_pick_address(&pool, chance(&state));
+		int32_t address = pool_pick_address(&pool, chance(&state), chance(&state));
 
 		cr_assert(address >= 0 && address < 4);
 		blocks[i] = pool_lend_block(&pool, (uint32_t)address, ME, chance(&state), 1234);
@@ -207,13 +207,13 @@ Test(pool, lends_each_block_once_and_then_no_address)
 		lent[address][blocks[i]->number] = true;
 	}
 	cr_expect_eq(pool.blocks_lent, BLOCKS);
-	cr_expect_eq(pool_pick_address(&pool, 3), POOL_NOBODY);
+	cr_expect_eq(pool_pick_address(&pool, 3, 3), POOL_NOBODY);
 	for (uint32_t i = 0; i < 4; i++)
 		cr_expect_null(pool_lend_block(&pool, i, ME, 0, 0));
 	pool_take_back(&pool, blocks[17]);
 	cr_expect_eq(blocks[17]->owner, POOL_NOBODY);
 	for (uint32_t i = 0; i < 10; i++)
-		cr_expect_eq(pool_pick_address(&pool, i), (int32_t)blocks[17]->address);
+		cr_expect_eq(pool_pick_address(&pool, i, i), (int32_t)blocks[17]->address);
 	cr_expect_eq(pool_lend_block(&pool, blocks[17]->address, NEIGHBOUR, 5, 0), blocks[17]);
 	for (int i = 0; i < BLOCKS; i++)
 		pool_take_back(&pool, blocks[i]);
@@ -230,9 +230,23 @@ Test(pool, picks_addresses_evenly)
 
 	open_one("203.0.113.0", 24, 512);
 	for (int i = 0; i < 25600; i++)
-		picked[pool_pick_address(&pool, chance(&state))]++;
+		picked[pool_pick_address(&pool, chance(&state), chance(&state))]++;
 	for (int i = 0; i < 256; i++)
 		cr_expect(picked[i] > 50 && picked[i] < 150, "%d: %u", i, picked[i]);
+	pool_close(&pool);
+}
+
+Test(pool, gives_the_address_that_is_wished_for_while_it_has_a_block)
+{
+	unsigned int others[4] = {};
+
+	open_one("203.0.113.0", 30, 64512);
+	for (uint32_t i = 0; i < 20; i++)
+		cr_assert_eq(pool_pick_address(&pool, 4 * i + 2, i), 2);
+	cr_assert_not_null(pool_lend_block(&pool, 2, ME, 0, 0));
+	for (uint32_t i = 0; i < 300; i++)
+		others[pool_pick_address(&pool, 2, i)]++;
+	cr_expect(others[0] == 100 && others[1] == 100 && others[2] == 0 && others[3] == 100);
 	pool_close(&pool);
 }
 

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "pools.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/container.h"
+#include "base/log.h"
+#include "table/nptv6.h"
+
+enum {
+	POOL_TABLE = 9, /* from the instance's base; a CPE has its links up to there */
+	REST_SECONDS = 120, /* of ports that an earlier run had lent (RFC 6888 REQ-8) */
+	SWEEP_SECONDS = 1,
+};
+
+/* The pinned map */
+
+static struct plait_binding_key key_of(const struct binding *binding)
+{
+	return (struct plait_binding_key){.external = binding->external,
+					  .protocol = binding->protocol};
+}
+
+static void publish(struct pools *pools, const struct binding *binding)
+{
+	const struct subscriber *subscriber =
+		subscribers_at(&pools->translator.subscribers, binding->subscriber);
+	struct plait_binding_key key = key_of(binding);
+	struct plait_binding_value value = {.created_ns = binding->since_ns,
+					    .inside = binding->inside,
+					    .subscriber = subscriber->source};
+
+	dataplane_put(pools->instance->dataplane, "bindings", &key, &value);
+}
+
+static void binding_ends(void *context, const struct binding *binding)
+{
+	struct pools *pools = context;
+	struct plait_binding_key key = key_of(binding);
+
+	dataplane_remove(pools->instance->dataplane, "bindings", &key);
+}
+
+/* Sessions */
+
+static enum plait_reason reason_of(enum translated result)
+{
+	switch (result) {
+	case TRANSLATED_SESSION_LIMIT:
+		return PLAIT_SUBSCRIBER_SESSIONS;
+	case TRANSLATED_RATE_LIMIT:
+		return PLAIT_SUBSCRIBER_RATE;
+	case TRANSLATED_PORT_LIMIT:
+		return PLAIT_SUBSCRIBER_PORTS;
+	case TRANSLATED_EXHAUSTED:
+		return PLAIT_POOL_EXHAUSTED;
+	default:
+		return PLAIT_BINDINGS_FULL;
+	}
+}
+
+/* §6: the rest of the host's own address stays (RFC 6296), so there is nothing to remember. */
+static bool translate_prefix(struct pools *pools, struct session *session,
+			     const struct plait_addr *source, enum plait_reason *why)
+{
+	*why = PLAIT_NO_SOURCE;
+	if (!source || source->family != AF_INET6)
+		return false;
+	session->key.inside = *source;
+	if (nptv6_translate(&session->key.inside,
+			    pools->prefixes[translator_pool_number(AF_INET6, false)]))
+		return false;
+	session->transparent = true;
+	return true;
+}
+
+static bool lend(struct pools *pools, struct session *session, const struct plait_addr *inside,
+		 enum plait_reason *why)
+{
+	struct translator_request request = {.source = session->peer,
+					     .inside = *inside,
+					     .family = session->key.remote.family,
+					     .protocol = session->key.protocol,
+					     .now_ns = clock_now_ns()};
+	struct binding *binding = NULL;
+	enum translated result;
+
+	if (getrandom(request.random, sizeof(request.random), 0) != sizeof(request.random))
+		return false;
+	pthread_mutex_lock(&pools->lock);
+	result = translator_begin(&pools->translator, &request, &binding);
+	if (result == TRANSLATED && binding->sessions == 1)
+		publish(pools, binding);
+	pthread_mutex_unlock(&pools->lock);
+	if (result != TRANSLATED) {
+		*why = reason_of(result);
+		return false;
+	}
+	session->binding = binding;
+	session->key.inside = binding->external;
+	return true;
+}
+
+bool pools_cover(const struct pools *pools, uint8_t family)
+{
+	return pools->prefix_counts[translator_pool_number(family, false)];
+}
+
+bool pools_bind(struct pools *pools, struct session *session, const struct plait_addr *source,
+		enum plait_reason *why)
+{
+	uint8_t family = session->key.remote.family;
+	unsigned int number = translator_pool_number(family, false);
+
+	if (!pools_cover(pools, family))
+		return true;
+	if (pools->translation[number] == TRANSLATION_PREFIX)
+		return translate_prefix(pools, session, source, why);
+	return lend(pools, session, source ? source : &session->peer, why);
+}
+
+void pools_release(struct pools *pools, struct session *session)
+{
+	uint64_t now = clock_now_ns();
+	uint64_t reset_ns = pools->instance->config->lifetimes.reset_ms * NS_PER_MS;
+
+	pthread_mutex_lock(&pools->lock);
+	if (session->was_reset)
+		translator_rest(&pools->translator, session->binding, now + reset_ns);
+	else
+		translator_end(&pools->translator, session->binding, now);
+	pthread_mutex_unlock(&pools->lock);
+	session->binding = NULL;
+}
+
+static void sweep(struct loop_watch *watch, uint32_t events)
+{
+	struct pools *pools = container_of(watch, struct pools, timer_watch);
+	uint64_t times;
+
+	if (read(pools->timer_fd, &times, sizeof(times)) != sizeof(times))
+		return;
+	pthread_mutex_lock(&pools->lock);
+	translator_sweep(&pools->translator, clock_now_ns());
+	pthread_mutex_unlock(&pools->lock);
+}
+
+/* Setting up */
+
+/* Of an earlier run, whose sockets are gone: its peers may still send. */
+static void take_to_rest(void *context, const void *key, const void *value)
+{
+	struct pools *pools = context;
+	const struct plait_binding_key *found = key;
+	const struct plait_binding_value *was = value;
+	const struct translator_request request = {.source = was->subscriber,
+						   .inside = was->inside,
+						   .family = found->external.family,
+						   .protocol = found->protocol,
+						   .now_ns = clock_now_ns()};
+
+	translator_adopt(&pools->translator, &request, &found->external,
+			 request.now_ns + REST_SECONDS * NS_PER_S);
+}
+
+static void adopt(struct pools *pools)
+{
+	uint32_t rest;
+
+	dataplane_each(pools->instance->dataplane, "bindings", take_to_rest, pools);
+	rest = pools->translator.bindings.count;
+	if (rest)
+		log_notice("%u external ports of an earlier run rest for %d s", rest, REST_SECONDS);
+}
+
+static bool has_shared(const struct config *config, uint8_t family)
+{
+	for (unsigned int i = 0; i < config->pool_count; i++)
+		if (config->pools[i].prefix.family == family &&
+		    config->pools[i].translation == TRANSLATION_SHARED)
+			return true;
+	return false;
+}
+
+/* Beside shared addresses, those of one subscriber each are for those who have a name. */
+static void sort_prefixes(struct pools *pools)
+{
+	const struct config *config = pools->instance->config;
+
+	for (unsigned int i = 0; i < config->pool_count; i++) {
+		const struct config_pool *pool = &config->pools[i];
+		bool set_aside = pool->translation == TRANSLATION_ONE_TO_ONE &&
+				 has_shared(config, pool->prefix.family);
+		unsigned int number = translator_pool_number(pool->prefix.family, set_aside);
+
+		pools->translation[number] = pool->translation;
+		pools->prefixes[number][pools->prefix_counts[number]++] = pool->prefix;
+	}
+}
+
+/* One-to-one is a block as large as an address. */
+static int open_pool(struct pools *pools, unsigned int number)
+{
+	bool whole = pools->translation[number] == TRANSLATION_ONE_TO_ONE;
+	bool lends = pools->translation[number] != TRANSLATION_PREFIX;
+
+	return pool_open(&pools->translator.pools[number], pools->prefixes[number],
+			 lends ? pools->prefix_counts[number] : 0,
+			 whole ? POOL_PORTS : (uint16_t)pools->instance->config->port_block);
+}
+
+static int open_tables(struct pools *pools)
+{
+	const struct config *config = pools->instance->config;
+	const struct subscriber_limits limits = {
+		.sessions = config->subscriber_limits.sessions,
+		.ports = config->subscriber_limits.ports,
+		.blocks = config->subscriber_limits.blocks,
+		.new_per_s = config->subscriber_limits.new_per_s,
+	};
+	struct translator *translator = &pools->translator;
+	int err = bindings_open(&translator->bindings, config->max_bindings, clock_now_ns());
+
+	if (!err)
+		err = subscribers_open(&translator->subscribers, config->max_subscribers,
+				       config->max_subscribers * CONFIG_MAX_SOURCES, &limits);
+	for (unsigned int i = 0; !err && i < SUBSCRIBER_POOLS; i++)
+		err = open_pool(pools, i);
+	translator->keep_parity = config->keep_parity;
+	translator->on_end = binding_ends;
+	translator->context = pools;
+	return err;
+}
+
+static void add_subscribers(struct pools *pools)
+{
+	const struct config *config = pools->instance->config;
+
+	for (unsigned int i = 0; i < config->subscriber_count; i++)
+		subscribers_add(&pools->translator.subscribers, config->subscribers[i].name,
+				config->subscribers[i].sources,
+				config->subscribers[i].source_count);
+}
+
+/* No interface needs to have the addresses. */
+static int deliver(struct pools *pools)
+{
+	struct netlink *rtnetlink = &pools->instance->rtnetlink;
+	uint32_t table = pools->instance->mark_base + POOL_TABLE;
+	int err = 0;
+
+	for (unsigned int i = 0; i < SUBSCRIBER_POOLS; i++) {
+		if (pools->prefix_counts[i] && !err)
+			err = routes_add_rule(rtnetlink, pools->prefixes[i][0].family, table,
+					      RULE_PRIORITY_POOL);
+		for (unsigned int j = 0; !err && j < pools->prefix_counts[i]; j++)
+			err = routes_add_local(rtnetlink, &pools->prefixes[i][j], table);
+	}
+	return err;
+}
+
+static int start_sweeping(struct pools *pools, struct loop *loop)
+{
+	static const struct itimerspec every = {.it_value = {.tv_sec = SWEEP_SECONDS},
+						.it_interval = {.tv_sec = SWEEP_SECONDS}};
+
+	pools->timer_watch.ready = sweep;
+	pools->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (pools->timer_fd < 0 || timerfd_settime(pools->timer_fd, 0, &every, NULL))
+		return -errno;
+	return loop_add(loop, pools->timer_fd, EPOLLIN, &pools->timer_watch);
+}
+
+int pools_open(struct pools *pools, struct instance *instance, struct loop *loop)
+{
+	int err;
+
+	pools->instance = instance;
+	pools->timer_fd = -1;
+	pthread_mutex_init(&pools->lock, NULL);
+	sort_prefixes(pools);
+	err = open_tables(pools);
+	if (!err)
+		err = deliver(pools);
+	if (!err) {
+		add_subscribers(pools);
+		adopt(pools);
+		err = start_sweeping(pools, loop);
+	}
+	if (err)
+		log_error("pools: %s", strerror(-err));
+	return err;
+}
+
+void pools_close(struct pools *pools)
+{
+	if (!pools->instance)
+		return;
+	if (pools->timer_fd >= 0)
+		close(pools->timer_fd);
+	for (unsigned int i = 0; i < SUBSCRIBER_POOLS; i++)
+		pool_close(&pools->translator.pools[i]);
+	subscribers_close(&pools->translator.subscribers);
+	bindings_close(&pools->translator.bindings);
+	pthread_mutex_destroy(&pools->lock);
+}

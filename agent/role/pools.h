@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The concentrator's translator at work: pools, ports and subscribers as configured
+ * (plain-mode-08 §4.4.1 (3), §6), their addresses delivered to this machine, their
+ * bindings in the pinned map. Workers and main thread share it under a lock.
+ */
+#ifndef PLAIT_ROLE_POOLS_H
+#define PLAIT_ROLE_POOLS_H
+
+#include "instance.h"
+#include "plait_reasons.h"
+#include "table/translator.h"
+
+struct pools {
+	struct instance *instance;
+	pthread_mutex_t lock;
+	struct translator translator;
+	struct plait_prefix prefixes[SUBSCRIBER_POOLS][CONFIG_MAX_PREFIXES];
+	unsigned int prefix_counts[SUBSCRIBER_POOLS];
+	enum config_translation translation[SUBSCRIBER_POOLS];
+	int timer_fd;
+	struct loop_watch timer_watch;
+};
+
+/*
+ * After instance_load(): takes what an earlier run has left in the map to rest. 0 or
+ * negative errno, logged.
+ */
+int pools_open(struct pools *pools, struct instance *instance, struct loop *loop);
+void pools_close(struct pools *pools);
+
+/* Whether connections to a family get addresses of a pool. Any thread. */
+bool pools_cover(const struct pools *pools, uint8_t family);
+
+/*
+ * Give a session that is not transparent its external address (session->key.inside)
+ * and binding, where there is a pool for its destination's family. source is the host's
+ * address and port as far as the CPE tells, or NULL: then what is bound is the leg's. All
+ * connections of one source look alike from outside. Any thread. False: *why.
+ */
+bool pools_bind(struct pools *pools, struct session *session, const struct plait_addr *source,
+		enum plait_reason *why);
+
+/* The session ends. After a RST its port rests for lifetimes.reset (§4.4.4). Any thread. */
+void pools_release(struct pools *pools, struct session *session);
+
+#endif
