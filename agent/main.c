@@ -195,6 +195,27 @@ static size_t view_concentrators(void *owner, struct concentrator_report *out, s
 	return daemon->role.concentrators(&daemon->role, out, max);
 }
 
+static long view_bindings(void *owner, struct binding_report **out)
+{
+	struct daemon *daemon = owner;
+
+	return daemon->role.bindings ? daemon->role.bindings(&daemon->role, out) : 0;
+}
+
+static size_t view_pools(void *owner, struct pool_report *out, size_t max)
+{
+	struct daemon *daemon = owner;
+
+	return daemon->role.pools ? daemon->role.pools(&daemon->role, out, max) : 0;
+}
+
+static long view_subscribers(void *owner, struct subscriber_report **out)
+{
+	struct daemon *daemon = owner;
+
+	return daemon->role.subscribers ? daemon->role.subscribers(&daemon->role, out) : 0;
+}
+
 static void view_counters(void *owner, uint64_t out[PLAIT_REASON_COUNT])
 {
 	struct daemon *daemon = owner;
@@ -277,6 +298,9 @@ static int run_role(struct daemon *daemon)
 					   .sessions = view_sessions,
 					   .links = view_links,
 					   .concentrators = view_concentrators,
+					   .bindings = view_bindings,
+					   .pools = view_pools,
+					   .subscribers = view_subscribers,
 					   .counters = view_counters};
 	struct socket_path path;
 	int err;

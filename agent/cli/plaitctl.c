@@ -25,6 +25,9 @@ static const struct command commands[] = {
 	{"sessions", "bonded connections and their subflows", show_sessions},
 	{"links", "access networks and interfaces", show_links},
 	{"concentrators", "where a CPE's connections go, and who answers", show_concentrators},
+	{"bindings", "external addresses and ports, and what they stand for", show_bindings},
+	{"pools", "how much of the external addresses and ports is lent", show_pools},
+	{"subscribers", "who has how much of them, and sessions", show_subscribers},
 	{"counters", "what became of packets and connections; --all: also the zeros",
 	 show_counters},
 };

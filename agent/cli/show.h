@@ -21,6 +21,9 @@ show_fn show_status;
 show_fn show_sessions;
 show_fn show_links;
 show_fn show_concentrators;
+show_fn show_bindings;
+show_fn show_pools;
+show_fn show_subscribers;
 show_fn show_counters;
 
 #endif

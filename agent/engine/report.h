@@ -60,6 +60,35 @@ struct concentrator_report {
 	struct plait_addr addresses[16];
 };
 
+struct binding_report {
+	struct plait_addr inside, external;
+	char subscriber[56]; /* name, else its source address */
+	const char *state; /* "in use", "resting", "configured" */
+	uint64_t since_ns;
+	uint32_t sessions; /* that use it */
+	uint8_t protocol;
+};
+
+enum { REPORT_MAX_POOLS = 8 };
+
+struct pool_report {
+	const char *translation;
+	unsigned int prefix_count;
+	struct plait_prefix prefixes[PLAIT_MAX_PREFIXES];
+	uint32_t addresses;
+	unsigned int block_ports; /* of a block */
+	uint64_t blocks_lent, blocks; /* of how many */
+	uint64_t ports_lent;
+};
+
+struct subscriber_report {
+	char name[32]; /* empty: not configured */
+	struct plait_addr source; /* the first one; port 0 */
+	uint32_t sessions, ports, blocks;
+	struct plait_addr external_v4, external_v6; /* family 0: none */
+	uint32_t max_sessions, max_ports, max_blocks, max_new_per_s; /* 0: no limit */
+};
+
 struct status_report {
 	const char *name, *role, *mode, *handshake;
 	uint64_t uptime_ns;

@@ -395,5 +395,31 @@ static size_t links(struct role *role, struct link_report *out, size_t max)
 	return count;
 }
 
-const struct role role_concentrator = {
-	.open = open_concentrator, .close = close_concentrator, .drain = drain, .links = links};
+static long bindings(struct role *role, struct binding_report **out)
+{
+	struct concentrator *concentrator = role->own;
+
+	return pools_report_bindings(&concentrator->pools, out);
+}
+
+static long subscribers(struct role *role, struct subscriber_report **out)
+{
+	struct concentrator *concentrator = role->own;
+
+	return pools_report_subscribers(&concentrator->pools, out);
+}
+
+static size_t pools(struct role *role, struct pool_report *out, size_t max)
+{
+	struct concentrator *concentrator = role->own;
+
+	return pools_report(&concentrator->pools, out, max);
+}
+
+const struct role role_concentrator = {.open = open_concentrator,
+				       .close = close_concentrator,
+				       .drain = drain,
+				       .links = links,
+				       .bindings = bindings,
+				       .subscribers = subscribers,
+				       .pools = pools};

@@ -44,4 +44,12 @@ bool pools_bind(struct pools *pools, struct session *session, const struct plait
 /* The session ends. After a RST its port rests for lifetimes.reset (§4.4.4). Any thread. */
 void pools_release(struct pools *pools, struct session *session);
 
+/*
+ * Reports, pools_report.c. Main thread, since they wait between portions. Count;
+ * *out is malloc()ed, negative errno without.
+ */
+long pools_report_bindings(struct pools *pools, struct binding_report **out);
+long pools_report_subscribers(struct pools *pools, struct subscriber_report **out);
+size_t pools_report(struct pools *pools, struct pool_report *out, size_t max);
+
 #endif

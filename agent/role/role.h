@@ -23,6 +23,14 @@ struct role {
 	size_t (*links)(struct role *role, struct link_report *out, size_t max);
 	/* The same of a CPE's concentrators; a concentrator has none. */
 	size_t (*concentrators)(struct role *role, struct concentrator_report *out, size_t max);
+	/*
+	 * What a concentrator has lent; a CPE has none of it. *out is malloc()ed; count or
+	 * negative errno.
+	 */
+	long (*bindings)(struct role *role, struct binding_report **out);
+	long (*subscribers)(struct role *role, struct subscriber_report **out);
+	/* Fills at most max; returns their number. */
+	size_t (*pools)(struct role *role, struct pool_report *out, size_t max);
 	struct instance *instance;
 	void *own; /* the role's state */
 };

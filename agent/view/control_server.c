@@ -94,6 +94,40 @@ static char *answer_concentrators(const struct view_source *source, size_t *byte
 	return report_json_concentrators(concentrators, count, bytes);
 }
 
+static char *answer_bindings(const struct view_source *source, size_t *bytes)
+{
+	struct binding_report *bindings = NULL;
+	long count = source->bindings(source->owner, &bindings);
+	char *text;
+
+	if (count < 0)
+		return report_json_error(strerror((int)-count), bytes);
+	text = report_json_bindings(bindings, (size_t)count, clock_now_ns(), bytes);
+	free(bindings);
+	return text;
+}
+
+static char *answer_pools(const struct view_source *source, size_t *bytes)
+{
+	struct pool_report pools[REPORT_MAX_POOLS];
+
+	return report_json_pools(pools, source->pools(source->owner, pools, REPORT_MAX_POOLS),
+				 bytes);
+}
+
+static char *answer_subscribers(const struct view_source *source, size_t *bytes)
+{
+	struct subscriber_report *subscribers = NULL;
+	long count = source->subscribers(source->owner, &subscribers);
+	char *text;
+
+	if (count < 0)
+		return report_json_error(strerror((int)-count), bytes);
+	text = report_json_subscribers(subscribers, (size_t)count, bytes);
+	free(subscribers);
+	return text;
+}
+
 static char *answer_counters(const struct view_source *source, size_t *bytes)
 {
 	uint64_t counters[PLAIT_REASON_COUNT] = {0};
@@ -108,8 +142,13 @@ static char *answer(const struct view_source *source, const char *noun, size_t *
 		const char *noun;
 		char *(*answer)(const struct view_source *source, size_t *bytes);
 	} answers[] = {
-		{"status", answer_status},     {"sessions", answer_sessions},
-		{"links", answer_links},       {"concentrators", answer_concentrators},
+		{"status", answer_status},
+		{"sessions", answer_sessions},
+		{"links", answer_links},
+		{"concentrators", answer_concentrators},
+		{"bindings", answer_bindings},
+		{"pools", answer_pools},
+		{"subscribers", answer_subscribers},
 		{"counters", answer_counters},
 	};
 	char text[REQUEST_NOUN_BYTES + 32];

@@ -19,6 +19,12 @@ struct view_source {
 	/* fills at most max; returns count */
 	size_t (*links)(void *owner, struct link_report *out, size_t max);
 	size_t (*concentrators)(void *owner, struct concentrator_report *out, size_t max);
+	/* like sessions() */
+	long (*bindings)(void *owner, struct binding_report **out);
+	/* like links() */
+	size_t (*pools)(void *owner, struct pool_report *out, size_t max);
+	/* like sessions() */
+	long (*subscribers)(void *owner, struct subscriber_report **out);
 	void (*counters)(void *owner, uint64_t out[PLAIT_REASON_COUNT]);
 };
 

@@ -11,9 +11,12 @@
 
 #include "base/addr_text.h"
 #include "base/clock.h"
+#include "control/frame.h"
 
 /* Fifteen digits: a decimal comes out as it went in. With seventeen, 0.1 would not. */
 #define DUMP_FLAGS (JSON_COMPACT | JSON_REAL_PRECISION(15))
+
+enum { FLUSH_ELEMENTS = 1024 };
 
 struct field {
 	const char *key;
@@ -183,35 +186,50 @@ static json_t *session_json(const struct session_report *session, uint64_t now_n
 		{"worker", number_json(session->worker)}, {"subflows", subflows_json(session)});
 }
 
-static int put_session(FILE *stream, const struct session_report *session, uint64_t now_ns)
+/* Takes document over. */
+static int put(FILE *stream, json_t *document)
 {
-	json_t *document = session_json(session, now_ns);
 	int error = document ? json_dumpf(document, stream, DUMP_FLAGS) : -1;
 
 	json_decref(document);
 	return error;
 }
 
+/* Element i of a report of very many. */
+typedef json_t *element_fn(const void *elements, size_t i, uint64_t now_ns);
+
 /*
- * Session by session: a tree of all of them would take some ten times the
- * memory of the text.
+ * Element by element: a tree of all of them would take some ten times the memory
+ * of the text. What is too long to be sent is not finished.
  */
-char *report_json_sessions(const struct session_report *sessions, size_t count, uint64_t now_ns,
-			   size_t *bytes)
+static int put_all(FILE *stream, const size_t *length, element_fn *element, const void *elements,
+		   size_t count, uint64_t now_ns)
+{
+	int error = 0;
+
+	for (size_t i = 0; i < count && !error; i++) {
+		if (i)
+			fputc(',', stream);
+		error = put(stream, element(elements, i, now_ns));
+		if (i % FLUSH_ELEMENTS == 0 && !fflush(stream) && *length > FRAME_REPLY_MAX)
+			break;
+	}
+	return error;
+}
+
+/* {"key":[...]} */
+static char *list_text(const char *key, element_fn *element, const void *elements, size_t count,
+		       uint64_t now_ns, size_t *bytes)
 {
 	char *text = NULL;
 	size_t length = 0;
 	FILE *stream = open_memstream(&text, &length);
-	int error = 0;
+	int error;
 
 	if (!stream)
 		return NULL;
-	fputs("{\"sessions\":[", stream);
-	for (size_t i = 0; i < count && !error; i++) {
-		if (i)
-			fputc(',', stream);
-		error = put_session(stream, &sessions[i], now_ns);
-	}
+	fprintf(stream, "{\"%s\":[", key);
+	error = put_all(stream, &length, element, elements, count, now_ns);
 	fputs("]}", stream);
 	error |= ferror(stream);
 	if (fclose(stream) || error) {
@@ -220,6 +238,66 @@ char *report_json_sessions(const struct session_report *sessions, size_t count, 
 	}
 	*bytes = length;
 	return text;
+}
+
+static json_t *session_element(const void *sessions, size_t i, uint64_t now_ns)
+{
+	return session_json(&((const struct session_report *)sessions)[i], now_ns);
+}
+
+char *report_json_sessions(const struct session_report *sessions, size_t count, uint64_t now_ns,
+			   size_t *bytes)
+{
+	return list_text("sessions", session_element, sessions, count, now_ns, bytes);
+}
+
+static json_t *binding_element(const void *bindings, size_t i, uint64_t now_ns)
+{
+	const struct binding_report *binding = &((const struct binding_report *)bindings)[i];
+
+	return OBJECT({"protocol", protocol_json(binding->protocol)},
+		      {"inside", addr_json(&binding->inside)},
+		      {"external", addr_json(&binding->external)},
+		      {"subscriber", text_json(binding->subscriber)},
+		      {"state", text_json(binding->state)},
+		      {"sessions", number_json(binding->sessions)},
+		      {"age_s", seconds_since_json(binding->since_ns, now_ns)});
+}
+
+char *report_json_bindings(const struct binding_report *bindings, size_t count, uint64_t now_ns,
+			   size_t *bytes)
+{
+	return list_text("bindings", binding_element, bindings, count, now_ns, bytes);
+}
+
+/* Empty if there is none. */
+static json_t *addr_or_empty_json(const struct plait_addr *addr)
+{
+	return addr->family ? addr_json(addr) : json_string("");
+}
+
+static json_t *subscriber_element(const void *subscribers, size_t i, uint64_t now_ns)
+{
+	const struct subscriber_report *subscriber =
+		&((const struct subscriber_report *)subscribers)[i];
+
+	return OBJECT({"name", text_json(subscriber->name)},
+		      {"source", addr_json(&subscriber->source)},
+		      {"sessions", number_json(subscriber->sessions)},
+		      {"ports", number_json(subscriber->ports)},
+		      {"blocks", number_json(subscriber->blocks)},
+		      {"external_ipv4", addr_or_empty_json(&subscriber->external_v4)},
+		      {"external_ipv6", addr_or_empty_json(&subscriber->external_v6)},
+		      {"max_sessions", number_json(subscriber->max_sessions)},
+		      {"max_ports", number_json(subscriber->max_ports)},
+		      {"max_blocks", number_json(subscriber->max_blocks)},
+		      {"max_new_sessions_per_s", number_json(subscriber->max_new_per_s)});
+}
+
+char *report_json_subscribers(const struct subscriber_report *subscribers, size_t count,
+			      size_t *bytes)
+{
+	return list_text("subscribers", subscriber_element, subscribers, count, 0, bytes);
 }
 
 static json_t *addresses_json(const struct plait_addr *addresses, unsigned int count)
@@ -279,6 +357,46 @@ char *report_json_concentrators(const struct concentrator_report *concentrators,
 	for (size_t i = 0; array && i < count; i++)
 		array = append(array, concentrator_json(&concentrators[i]));
 	return dump(OBJECT({"concentrators", array}), bytes);
+}
+
+static json_t *prefix_json(const struct plait_prefix *prefix)
+{
+	struct plait_addr addr = {.family = prefix->family};
+
+	memcpy(addr.ip, prefix->ip, sizeof(addr.ip));
+	return json_sprintf("%s/%u", addr_text(&addr).text, prefix->bits);
+}
+
+static json_t *prefixes_json(const struct pool_report *pool)
+{
+	json_t *array = json_array();
+
+	for (unsigned int i = 0; array && i < pool->prefix_count; i++)
+		array = append(array, prefix_json(&pool->prefixes[i]));
+	return array;
+}
+
+static json_t *pool_json(const struct pool_report *pool)
+{
+	bool v4 = pool->prefix_count && pool->prefixes[0].family == AF_INET;
+
+	return OBJECT({"family", text_json(v4 ? "ipv4" : "ipv6")},
+		      {"translation", text_json(pool->translation)},
+		      {"prefixes", prefixes_json(pool)},
+		      {"addresses", number_json(pool->addresses)},
+		      {"block_ports", number_json(pool->block_ports)},
+		      {"blocks", number_json(pool->blocks)},
+		      {"blocks_lent", number_json(pool->blocks_lent)},
+		      {"ports_lent", number_json(pool->ports_lent)});
+}
+
+char *report_json_pools(const struct pool_report *pools, size_t count, size_t *bytes)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; array && i < count; i++)
+		array = append(array, pool_json(&pools[i]));
+	return dump(OBJECT({"pools", array}), bytes);
 }
 
 char *report_json_counters(const uint64_t counters[PLAIT_REASON_COUNT], size_t *bytes)

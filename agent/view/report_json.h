@@ -21,6 +21,12 @@ char *report_json_sessions(const struct session_report *sessions, size_t count, 
 char *report_json_links(const struct link_report *links, size_t count, size_t *bytes);
 char *report_json_concentrators(const struct concentrator_report *concentrators, size_t count,
 				size_t *bytes);
+/* now_ns as for sessions. */
+char *report_json_bindings(const struct binding_report *bindings, size_t count, uint64_t now_ns,
+			   size_t *bytes);
+char *report_json_pools(const struct pool_report *pools, size_t count, size_t *bytes);
+char *report_json_subscribers(const struct subscriber_report *subscribers, size_t count,
+			      size_t *bytes);
 char *report_json_counters(const uint64_t counters[PLAIT_REASON_COUNT], size_t *bytes);
 char *report_json_error(const char *text, size_t *bytes);
 

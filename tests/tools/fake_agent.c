@@ -115,6 +115,70 @@ static size_t concentrators(void *owner, struct concentrator_report *out, size_t
 	return 2;
 }
 
+static long bindings(void *owner, struct binding_report **out)
+{
+	struct timespec now;
+	struct binding_report *all;
+
+	if (session_count < 0)
+		return session_count;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	*out = all = calloc((size_t)session_count + 1, sizeof(**out));
+	if (!all)
+		return -ENOMEM;
+	for (long i = 0; i < session_count; i++) {
+		all[i] = (struct binding_report){
+			.inside = address(1, (uint16_t)(40000 + i % 20000)),
+			.external = address(64, (uint16_t)(1024 + i)),
+			.state = i ? "resting" : "in use",
+			.since_ns = ((uint64_t)now.tv_sec - 90) * 1000000000,
+			.sessions = i ? 0 : 3,
+			.protocol = i ? IPPROTO_UDP : IPPROTO_TCP};
+		strcpy(all[i].subscriber, i ? "192.0.2.9" : evil_name);
+	}
+	return session_count;
+}
+
+static size_t pools(void *owner, struct pool_report *out, size_t max)
+{
+	*out = (struct pool_report){.translation = "shared",
+				    .prefix_count = 2,
+				    .addresses = 20,
+				    .block_ports = 512,
+				    .blocks_lent = 3,
+				    .blocks = 2520,
+				    .ports_lent = 70};
+	out->prefixes[0] =
+		(struct plait_prefix){.family = AF_INET, .ip = {192, 0, 2, 64}, .bits = 28};
+	out->prefixes[1] =
+		(struct plait_prefix){.family = AF_INET, .ip = {192, 0, 2, 96}, .bits = 30};
+	out[1] = (struct pool_report){.translation = "shared", .prefix_count = 1, .blocks = 1};
+	out[1].prefixes[0] =
+		(struct plait_prefix){.family = AF_INET6, .ip = {0x20, 1, 0xd, 0xb8}, .bits = 120};
+	return 2;
+}
+
+static long subscribers(void *owner, struct subscriber_report **out)
+{
+	struct subscriber_report *all = calloc(2, sizeof(*all));
+
+	*out = all;
+	if (!all)
+		return -ENOMEM;
+	all[0] = (struct subscriber_report){.source = address(7, 0),
+					    .sessions = 9,
+					    .ports = 8,
+					    .blocks = 2,
+					    .external_v4 = address(64, 0),
+					    .max_sessions = 10,
+					    .max_ports = 0,
+					    .max_blocks = 4,
+					    .max_new_per_s = 100};
+	strcpy(all[0].name, evil_name);
+	all[1] = (struct subscriber_report){.source = address(9, 0)};
+	return 2;
+}
+
 static void counters(void *owner, uint64_t out[PLAIT_REASON_COUNT])
 {
 	out[PLAIT_SYN_HELD] = 12;
@@ -123,8 +187,14 @@ static void counters(void *owner, uint64_t out[PLAIT_REASON_COUNT])
 
 int main(int argc, char **argv)
 {
-	static const struct view_source source = {NULL,  status,        sessions,
-						  links, concentrators, counters};
+	static const struct view_source source = {.status = status,
+						  .sessions = sessions,
+						  .links = links,
+						  .concentrators = concentrators,
+						  .bindings = bindings,
+						  .pools = pools,
+						  .subscribers = subscribers,
+						  .counters = counters};
 	struct control_server *server = NULL;
 	int error;
 

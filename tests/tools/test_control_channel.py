@@ -3,6 +3,7 @@
 import glob
 import json
 import os
+import re
 import resource
 import signal
 import socket
@@ -151,6 +152,43 @@ def test_concentrators_document(agent):
         {'name': 'k2', 'answers': False, 'port': 0, 'weight': 1, 'sessions': 0, 'addresses': []}]}
 
 
+def test_bindings_document(agent):
+    first, second = ask(agent.connect(), 'bindings')['bindings']
+    assert first.pop('age_s') == pytest.approx(90, abs=5)
+    assert second.pop('age_s') == pytest.approx(90, abs=5)
+    assert first == {'protocol': 'tcp', 'inside': '192.0.2.1:40000', 'external': '192.0.2.64:1024',
+                     'subscriber': 'd\x1b]0;x\a\x7fsl', 'state': 'in use', 'sessions': 3}
+    assert second == {'protocol': 'udp', 'inside': '192.0.2.1:40001', 'external': '192.0.2.64:1025',
+                      'subscriber': '192.0.2.9', 'state': 'resting', 'sessions': 0}
+
+
+def test_pools_document(agent):
+    assert ask(agent.connect(), 'pools') == {'pools': [
+        {'family': 'ipv4', 'translation': 'shared', 'prefixes': ['192.0.2.64/28', '192.0.2.96/30'],
+         'addresses': 20, 'block_ports': 512, 'blocks': 2520, 'blocks_lent': 3, 'ports_lent': 70},
+        {'family': 'ipv6', 'translation': 'shared', 'prefixes': ['2001:db8::/120'],
+         'addresses': 0, 'block_ports': 0, 'blocks': 1, 'blocks_lent': 0, 'ports_lent': 0}]}
+
+
+def test_subscribers_document(agent):
+    assert ask(agent.connect(), 'subscribers') == {'subscribers': [
+        {'name': 'd\x1b]0;x\a\x7fsl', 'source': '192.0.2.7', 'sessions': 9, 'ports': 8, 'blocks': 2,
+         'external_ipv4': '192.0.2.64', 'external_ipv6': '', 'max_sessions': 10, 'max_ports': 0,
+         'max_blocks': 4, 'max_new_sessions_per_s': 100},
+        {'name': '', 'source': '192.0.2.9', 'sessions': 0, 'ports': 0, 'blocks': 0,
+         'external_ipv4': '', 'external_ipv6': '', 'max_sessions': 0, 'max_ports': 0,
+         'max_blocks': 0, 'max_new_sessions_per_s': 0}]}
+
+
+def test_an_answer_that_is_too_long_is_refused_and_the_client_kept(agent_binary, tmp_path):
+    agent = Agent(agent_binary, tmp_path / 'fake.sock', sessions=600000)
+    client = agent.connect()
+    client.settimeout(60)
+    assert ask(client, 'bindings') == {'error': 'the answer is too long'}
+    assert ask(client, 'status')['sessions'] == 600000
+    agent.stop()
+
+
 def test_counters_document_names_every_reason(agent):
     reply = ask(agent.connect(), 'counters')['counters']
     with open(f'{ROOT}/include/plait_reasons.h', encoding='utf-8') as header:
@@ -225,7 +263,8 @@ def test_a_client_that_does_not_read_holds_up_nobody(agent_binary, tmp_path):
 
 def test_an_error_of_the_source_is_passed_on(agent_binary, tmp_path):
     agent = Agent(agent_binary, tmp_path / 'fake.sock', sessions=-12)
-    assert ask(agent.connect(), 'sessions') == {'error': 'Cannot allocate memory'}
+    for noun in ('sessions', 'bindings'):
+        assert ask(agent.connect(), noun) == {'error': 'Cannot allocate memory'}
     agent.stop()
 
 
@@ -336,6 +375,32 @@ k2                   silent   preserve       1         0  -
 ''', '')
 
 
+def test_bindings_text(agent, plaitctl):
+    result = plaitctl('bindings')
+    assert (result.returncode, result.stderr) == (0, '')
+    assert re.sub(r'1 min 3\d s', '1 min 3x s', result.stdout) == '''\
+PROTO  INSIDE           EXTERNAL         SUBSCRIBER           STATE    SESSIONS         AGE
+tcp    192.0.2.1:40000  192.0.2.64:1024  d\\x1b]0;x\\x07\\x7fsl  in use          3  1 min 3x s
+udp    192.0.2.1:40001  192.0.2.64:1025  192.0.2.9            resting         0  1 min 3x s
+'''
+
+
+def test_pools_text(agent, plaitctl):
+    assert outcome(plaitctl('pools')) == (0, '''\
+FAMILY  TRANSLATION  ADDRESSES  BLOCKS  LENT  PORTS A BLOCK  LENT  PREFIXES
+ipv4    shared              20    2520     3            512    70  192.0.2.64/28 192.0.2.96/30
+ipv6    shared               0       1     0              0     0  2001:db8::/120
+''', '')
+
+
+def test_subscribers_text(agent, plaitctl):
+    assert outcome(plaitctl('subscribers')) == (0, '''\
+NAME                 SOURCE     SESSIONS  PORTS  BLOCKS  EXTERNAL IPv4  EXTERNAL IPv6
+d\\x1b]0;x\\x07\\x7fsl  192.0.2.7   9 of 10      8       2  192.0.2.64     -
+-                    192.0.2.9         0      0       0  -              -
+''', '')
+
+
 def test_counters_text(agent, plaitctl):
     assert outcome(plaitctl('counters')) == (0, '''\
 COUNTER          COUNT  WHAT
@@ -357,9 +422,9 @@ def test_json_is_the_document(agent, plaitctl, arguments):
 
 @pytest.mark.parametrize('arguments, error', [
     ((), 'say what to show, one of: status sessions links concentrators '
-         'counters'),
+         'bindings pools subscribers counters'),
     (('x\x1b[1m',), 'unknown noun "x\\x1b[1m"; there are: status sessions links '
-                     'concentrators counters'),
+                     'concentrators bindings pools subscribers counters'),
     (('status', 'links'), 'one noun at a time, "links" is one too many'),
     (('status', '--all'), '--all is for counters'),
     (('--wrong',), '--wrong: unknown option; see plaitctl --help'),
