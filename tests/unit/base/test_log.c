@@ -2,7 +2,9 @@
 #include "base/log.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -77,6 +79,64 @@ Test(log, lines_above_the_level_are_dropped)
 	log_warning("yes");
 	logged(text, sizeof(text));
 	cr_assert_str_eq(text, "<4>yes\n");
+}
+
+/* Until nobody could write to it without waiting. */
+static void fill(void)
+{
+	char octets[4096] = {};
+
+	while (write(STDERR_FILENO, octets, sizeof(octets)) > 0)
+		;
+	/* for the descriptors that log through it, writing waits from here on */
+	fcntl(STDERR_FILENO, F_SETFL, 0);
+}
+
+static void empty(void)
+{
+	char octets[4096];
+
+	while (read(reader, octets, sizeof(octets)) > 0)
+		;
+}
+
+Test(log, a_line_that_finds_no_room_is_lost_and_told_of, .timeout = 5)
+{
+	char text[200];
+
+	redirect();
+	fill();
+	log_error("one");
+	log_error("two");
+	empty();
+	log_error("three");
+	log_error("four");
+	logged(text, sizeof(text));
+	cr_assert_str_eq(text, "<4>2 log lines lost: nobody read them\n<3>three\n<3>four\n");
+}
+
+Test(log, a_try_says_that_there_is_no_room, .timeout = 5)
+{
+	char text[2000], line[1500];
+	int full, fine, closed;
+
+	memset(line, 'x', sizeof(line));
+	line[sizeof(line) - 1] = '\0';
+	redirect();
+	fill();
+	full = log_try(LOG_INFO, "no");
+	empty();
+	fine = log_try(LOG_INFO, line);
+	logged(text, sizeof(text));
+	cr_expect_eq(full, -EAGAIN);
+	cr_expect_eq(fine, 0);
+	cr_expect_eq(strlen(text), 3 + strlen(line) + 1);
+	redirect();
+	signal(SIGPIPE, SIG_IGN);
+	close(reader);
+	closed = log_try(LOG_INFO, "no");
+	logged(text, sizeof(text));
+	cr_expect_eq(closed, -EPIPE);
 }
 
 Test(log, a_long_line_is_cut_and_still_ends)
