@@ -72,7 +72,8 @@
 	X(RESET_BY_INSIDE, reset_by_inside, "connections reset from the plain TCP side, passed on as MP_FASTCLOSE") \
 	X(RESET_BY_LEG, reset_by_leg, "connections reset on the MPTCP leg, passed on as RST") \
 	X(EXPIRED, expired, "connections ended because they were idle too long") \
-	X(PIPES_EXHAUSTED, pipes_exhausted, "times a relay had to wait for a pipe")
+	X(PIPES_EXHAUSTED, pipes_exhausted, "times a relay had to wait for a pipe") \
+	X(BINDING_LOG_DROPPED, binding_log_dropped, "records of the binding log that could not be written")
 /* clang-format on */
 
 enum plait_reason {

@@ -85,6 +85,18 @@ static int check_pool(struct walk *walk, const struct node *node, void *into, co
 	return whole ? check_prefix_translation(walk, node, &pool->prefix) : 0;
 }
 
+/* Who asks for destinations must not find out later that there are none. */
+static int check_binding_log(struct walk *walk, const struct node *node, void *into,
+			     const void *with)
+{
+	const struct config_binding_log *log = into;
+
+	if (log->destination && log->per != LOG_PER_SESSION)
+		return walk_fail(walk, node_value(node, "destination"),
+				 "destination is for per: session only");
+	return 0;
+}
+
 /* Elements that do not start out as zeros */
 
 static int read_link(struct walk *walk, const struct node *node, void *into, const void *mapping)
@@ -124,6 +136,7 @@ static const char *const handshake_words[] = {"faithful", "eager", NULL};
 static const char *const use_words[] = {"always", "overflow", "backup", NULL};
 static const char *const action_words[] = {"bond", "direct", "drop", NULL};
 static const char *const parity_words[] = {"any", "keep", NULL};
+static const char *const log_per_words[] = {"block", "session", "off", NULL};
 static const char *const translation_words[] = {"shared", "one-to-one", "prefix", NULL};
 
 _Static_assert(PLAIT_BOND == 0 && PLAIT_DIRECT == 1 && PLAIT_DROP == 2, "order of action_words");
@@ -247,6 +260,15 @@ static const struct mapping subscriber = MAPPING(subscriber_keys);
 static const struct list subscribers = LIST(struct config, subscriber_count, subscribers,
 					    .read = walk_mapping, .with = &subscriber);
 
+#define IN_LOG(field) \
+	.offset = offsetof(struct config_binding_log, field), .flags = FOR_CONCENTRATOR
+static const struct key binding_log_keys[] = {
+	{"per", walk_word, log_per_words, IN_LOG(per)},
+	{"destination", walk_bool, NULL, IN_LOG(destination)},
+	{"file", config_read_path, NULL, IN_LOG(file)},
+};
+static const struct mapping binding_log = MAPPING(binding_log_keys, .check = check_binding_log);
+
 static const struct key preserve_keys[] = {
 	{"ipv4", walk_bool, NULL, AT(preserve_source_v4), FOR_BOTH},
 	{"ipv6", walk_bool, NULL, AT(preserve_source_v6), FOR_BOTH},
@@ -291,6 +313,7 @@ static const struct key root_keys[] = {
 	{"customer", walk_mapping, &customer, 0, FOR_CONCENTRATOR | REQUIRED},
 	{"internet", walk_mapping, &internet, 0, FOR_CONCENTRATOR | REQUIRED},
 	{"subscribers", walk_list, &subscribers, 0, FOR_CONCENTRATOR},
+	{"binding_log", walk_mapping, &binding_log, AT(binding_log), FOR_CONCENTRATOR},
 	{"handshake", walk_word, handshake_words, AT(handshake), FOR_BOTH},
 	{"congestion_control", walk_word, congestion_words, AT(congestion), FOR_BOTH},
 	{"udp", config_read_udp, NULL, AT(udp), FOR_BOTH},

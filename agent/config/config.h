@@ -16,6 +16,7 @@
 
 enum {
 	CONFIG_NAME_BYTES = 32,
+	CONFIG_PATH_BYTES = 256,
 	CONFIG_HOST_BYTES = 254, /* RFC 1035 §2.3.4, without the dot at its end */
 	CONFIG_MAX_INTERFACES = 16,
 	CONFIG_MAX_LINKS = 8,
@@ -43,6 +44,8 @@ enum config_congestion { CONGESTION_PLAIT, CONGESTION_SYSTEM };
 enum config_handshake { HANDSHAKE_FAITHFUL, HANDSHAKE_EAGER };
 enum config_udp { UDP_STREAM, UDP_DATAGRAM, UDP_BOTH, UDP_OFF };
 enum config_translation { TRANSLATION_SHARED, TRANSLATION_ONE_TO_ONE, TRANSLATION_PREFIX };
+
+enum config_log_per { LOG_PER_BLOCK, LOG_PER_SESSION, LOG_PER_OFF };
 
 struct config_interfaces {
 	unsigned int count;
@@ -89,6 +92,12 @@ struct config_subscriber_limits { /* of each; 0: none */
 	unsigned int sessions, ports;
 	unsigned int blocks; /* default 8 */
 	unsigned int new_per_s; /* new_per_second: sessions */
+};
+
+struct config_binding_log {
+	enum config_log_per per;
+	bool destination; /* of each session, too */
+	char file[CONFIG_PATH_BYTES]; /* absolute; empty: the journal or standard error */
 };
 
 struct config_lifetimes { /* milliseconds */
@@ -142,6 +151,7 @@ struct config {
 	struct config_pool pools[CONFIG_MAX_PREFIXES];
 	unsigned int subscriber_count;
 	struct config_subscriber subscribers[CONFIG_MAX_SUBSCRIBERS];
+	struct config_binding_log binding_log;
 };
 
 /* Where a file is wrong, in words: "lan.interfaces: expected a list". */

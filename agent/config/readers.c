@@ -35,6 +35,24 @@ int config_read_unique_name(struct walk *walk, const struct node *node, void *in
 	return 0;
 }
 
+static bool path_valid(const char *text)
+{
+	size_t len = strlen(text);
+
+	for (const char *at = text; *at; at++)
+		if ((unsigned char)*at < ' ' || *at == 0x7f)
+			return false;
+	return text[0] == '/' && text[len - 1] != '/' && len < CONFIG_PATH_BYTES;
+}
+
+int config_read_path(struct walk *walk, const struct node *node, void *into, const void *with)
+{
+	if (node->kind != NODE_SCALAR || !path_valid(node->text))
+		return walk_expected(walk, node, "an absolute path of up to 255 octets");
+	strcpy(into, node->text);
+	return 0;
+}
+
 static bool type_valid(const char *text)
 {
 	size_t len = strlen(text);

@@ -16,6 +16,8 @@ int config_read_unique_name(struct walk *walk, const struct node *node, void *in
 /* char[CONFIG_NAME_BYTES] */
 int config_read_access_type(struct walk *walk, const struct node *node, void *into,
 			    const void *unused);
+/* char[CONFIG_PATH_BYTES] */
+int config_read_path(struct walk *walk, const struct node *node, void *into, const void *unused);
 /* char[IF_NAMESIZE]; one that is used nowhere else */
 int config_read_interface(struct walk *walk, const struct node *node, void *into,
 			  const void *unused);

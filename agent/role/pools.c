@@ -104,6 +104,7 @@ static bool lend(struct pools *pools, struct session *session, const struct plai
 	}
 	session->binding = binding;
 	session->key.inside = binding->external;
+	pools_log_bound(pools, session, request.now_ns);
 	return true;
 }
 
@@ -130,6 +131,7 @@ void pools_release(struct pools *pools, struct session *session)
 	uint64_t now = clock_now_ns();
 	uint64_t reset_ns = pools->instance->config->lifetimes.reset_ms * NS_PER_MS;
 
+	pools_log_released(pools, session, now);
 	pthread_mutex_lock(&pools->lock);
 	if (session->was_reset)
 		translator_rest(&pools->translator, session->binding, now + reset_ns);
@@ -149,6 +151,7 @@ static void sweep(struct loop_watch *watch, uint32_t events)
 	pthread_mutex_lock(&pools->lock);
 	translator_sweep(&pools->translator, clock_now_ns());
 	pthread_mutex_unlock(&pools->lock);
+	pools_log_count(pools);
 }
 
 /* Setting up */
@@ -284,6 +287,9 @@ int pools_open(struct pools *pools, struct instance *instance, struct loop *loop
 	pools->instance = instance;
 	pools->timer_fd = -1;
 	pthread_mutex_init(&pools->lock, NULL);
+	err = pools_log_open(pools);
+	if (err)
+		return err;
 	sort_prefixes(pools);
 	err = open_tables(pools);
 	if (!err)
@@ -304,6 +310,7 @@ void pools_close(struct pools *pools)
 		return;
 	if (pools->timer_fd >= 0)
 		close(pools->timer_fd);
+	pools_log_close(pools);
 	for (unsigned int i = 0; i < SUBSCRIBER_POOLS; i++)
 		pool_close(&pools->translator.pools[i]);
 	subscribers_close(&pools->translator.subscribers);

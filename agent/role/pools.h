@@ -11,10 +11,13 @@
 #include "plait_reasons.h"
 #include "table/translator.h"
 
+struct binding_log;
+
 struct pools {
 	struct instance *instance;
 	pthread_mutex_t lock;
 	struct translator translator;
+	struct binding_log *log; /* NULL: there is none */
 	struct plait_prefix prefixes[SUBSCRIBER_POOLS][CONFIG_MAX_PREFIXES];
 	unsigned int prefix_counts[SUBSCRIBER_POOLS];
 	enum config_translation translation[SUBSCRIBER_POOLS];
@@ -51,5 +54,17 @@ void pools_release(struct pools *pools, struct session *session);
 long pools_report_bindings(struct pools *pools, struct binding_report **out);
 long pools_report_subscribers(struct pools *pools, struct subscriber_report **out);
 size_t pools_report(struct pools *pools, struct pool_report *out, size_t max);
+
+/*
+ * The binding log, pools_log.c: opened before anything is lent, closed when the engine
+ * has stopped and before the tables are. 0 or negative errno, logged.
+ */
+int pools_log_open(struct pools *pools);
+void pools_log_close(struct pools *pools);
+/* Count what was dropped. Main thread, now and then. */
+void pools_log_count(struct pools *pools);
+/* The session has got its binding, or is about to lose it. Any thread. */
+void pools_log_bound(struct pools *pools, struct session *session, uint64_t now_ns);
+void pools_log_released(struct pools *pools, const struct session *session, uint64_t now_ns);
 
 #endif

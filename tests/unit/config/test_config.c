@@ -340,6 +340,22 @@ Test(config, pools_and_a_preserved_port)
 	cr_expect_eq(config.udp, UDP_OFF);
 }
 
+Test(config, binding_log)
+{
+	cr_assert_eq(read_text(CONCENTRATOR), 0, "%s", error.text);
+	cr_expect_eq(config.binding_log.per, LOG_PER_BLOCK);
+	cr_expect_not(config.binding_log.destination);
+	cr_expect_str_eq(config.binding_log.file, "");
+	cr_assert_eq(read_text(CONCENTRATOR "binding_log: {destination: true, per: session, "
+					    "file: /var/log/plait/bindings}\n"),
+		     0, "%s", error.text);
+	cr_expect_eq(config.binding_log.per, LOG_PER_SESSION);
+	cr_expect(config.binding_log.destination);
+	cr_expect_str_eq(config.binding_log.file, "/var/log/plait/bindings");
+	cr_assert_eq(read_text(CONCENTRATOR "binding_log: {per: off}\n"), 0, "%s", error.text);
+	cr_expect_eq(config.binding_log.per, LOG_PER_OFF);
+}
+
 Test(config, samples_load)
 {
 	glob_t found;
@@ -627,6 +643,22 @@ static struct bad bad_concentrator[] = {
 	 3, 29, "internet.interfaces[1]: \"n0\" is in internet.interfaces already"},
 	{"role: concentrator\ninternet: {interfaces: [w1]}\ncustomer: {interfaces: [w2, w2]}\n", 3,
 	 29, "customer.interfaces[1]: \"w2\" is in customer.interfaces already"},
+	{CPE "binding_log: {}\n", 5, 1, "binding_log: only for role: concentrator"},
+	{CONCENTRATOR "binding_log: block\n", 4, 14,
+	 "binding_log: expected a mapping, not \"block\""},
+	{CONCENTRATOR "binding_log: {per: port}\n", 4, 20,
+	 "binding_log.per: expected block, session or off, not \"port\""},
+	{CONCENTRATOR "binding_log: {destination: true}\n", 4, 28,
+	 "binding_log: destination is for per: session only"},
+	{CONCENTRATOR "binding_log: {destination: 1, per: session}\n", 4, 28,
+	 "binding_log.destination: expected true or false, not \"1\""},
+	{CONCENTRATOR "binding_log: {file: bindings.log}\n", 4, 21,
+	 "binding_log.file: expected an absolute path of up to 255 octets, not \"bindings.log\""},
+	{CONCENTRATOR "binding_log: {file: /var/log/}\n", 4, 21,
+	 "binding_log.file: expected an absolute path of up to 255 octets, not \"/var/log/\""},
+	{CONCENTRATOR "binding_log: {file: \"/a\\nb\"}\n", 4, 21,
+	 "binding_log.file: expected an absolute path of up to 255 octets, not the text "
+	 "\"/a?b\""},
 	{"role: concentrator\ninternet: {pools: []}\n", 2, 11, "internet.interfaces: missing"},
 	{"role: concentrator\ninternet: {pools: [{translation: shared}]}\n", 2, 20,
 	 "internet.pools[0].prefix: missing"},
