@@ -76,6 +76,13 @@ def test_a_file_that_cannot_be_opened(logger, tmp_path):
     assert failed.value.stderr == 'ENOENT\n'
 
 
+def test_a_fifo_that_nobody_reads_is_not_waited_for(logger, tmp_path):
+    os.mkfifo(tmp_path / 'fifo')
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        run(logger, tmp_path / 'fifo', 1)
+    assert failed.value.stderr == 'ENXIO\n'
+
+
 def decode(datagram):
     """The journal's native protocol: NAME=value, or NAME, length and value."""
     fields = {}
