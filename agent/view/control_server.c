@@ -241,7 +241,6 @@ static void client_ready(struct loop_watch *watch, uint32_t epoll_events)
 
 	if (client->fd < 0)
 		return;
-	client->active_ns = clock_now_ns();
 	if (!client->reply_text)
 		step_reading(client);
 	if (client->fd >= 0 && client->reply_text)
@@ -249,6 +248,7 @@ static void client_ready(struct loop_watch *watch, uint32_t epoll_events)
 	if (client->fd >= 0 && loop_modify(client->server->loop, client->fd,
 					   client->reply_text ? EPOLLOUT : EPOLLIN, watch))
 		close_client(client);
+	client->active_ns = clock_now_ns(); /* now: an answer may have taken its time */
 	close_idle(client->server);
 }
 
