@@ -136,7 +136,7 @@ void pools_release(struct pools *pools, struct session *session)
 	if (session->was_reset)
 		translator_rest(&pools->translator, session->binding, now + reset_ns);
 	else
-		translator_end(&pools->translator, session->binding, now);
+		translator_end(&pools->translator, session->binding);
 	pthread_mutex_unlock(&pools->lock);
 	session->binding = NULL;
 }

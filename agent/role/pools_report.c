@@ -132,14 +132,27 @@ static uint32_t subscriber_slots(const struct pools *pools)
 	return pools->translator.subscribers.size;
 }
 
+/* What it has of a family: of one pool or of the other. */
 static struct plait_addr external_of(const struct translator *translator,
-				     const struct subscriber *subscriber, unsigned int number)
+				     const struct subscriber *subscriber, uint8_t family)
 {
-	int32_t address = subscriber->holding[number].address;
+	for (unsigned int i = 0; i < 2; i++) {
+		unsigned int number = translator_pool_number(family, i);
+		int32_t address = subscriber->holding[number].address;
 
-	if (address == POOL_NOBODY)
-		return (struct plait_addr){};
-	return pool_address_at(&translator->pools[number], (uint32_t)address);
+		if (address != POOL_NOBODY)
+			return pool_address_at(&translator->pools[number], (uint32_t)address);
+	}
+	return (struct plait_addr){};
+}
+
+static unsigned int blocks_of(const struct subscriber *subscriber)
+{
+	unsigned int blocks = 0;
+
+	for (unsigned int i = 0; i < SUBSCRIBER_POOLS; i++)
+		blocks += subscriber->holding[i].block_count;
+	return blocks;
 }
 
 static bool copy_subscriber(struct pools *pools, uint32_t slot, void *out)
@@ -151,17 +164,17 @@ static bool copy_subscriber(struct pools *pools, uint32_t slot, void *out)
 
 	if (!subscriber->used)
 		return false;
-	*report = (struct subscriber_report){.source = subscriber->source,
-					     .sessions = subscriber->sessions,
-					     .ports = subscriber->ports,
-					     .blocks = subscriber->holding[0].block_count +
-						       subscriber->holding[1].block_count,
-					     .external_v4 = external_of(translator, subscriber, 0),
-					     .external_v6 = external_of(translator, subscriber, 1),
-					     .max_sessions = limits->sessions,
-					     .max_ports = limits->ports,
-					     .max_blocks = limits->blocks,
-					     .max_new_per_s = limits->new_per_s};
+	*report = (struct subscriber_report){
+		.source = subscriber->source,
+		.sessions = subscriber->sessions,
+		.ports = subscriber->ports,
+		.blocks = blocks_of(subscriber),
+		.external_v4 = external_of(translator, subscriber, AF_INET),
+		.external_v6 = external_of(translator, subscriber, AF_INET6),
+		.max_sessions = limits->sessions,
+		.max_ports = limits->ports,
+		.max_blocks = limits->blocks,
+		.max_new_per_s = limits->new_per_s};
 	memcpy(report->name, subscriber->name, sizeof(report->name));
 	return true;
 }

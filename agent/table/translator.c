@@ -248,7 +248,7 @@ static void end_binding(struct translator *translator, struct binding *binding)
 	bindings_remove(&translator->bindings, binding);
 }
 
-void translator_end(struct translator *translator, struct binding *binding, uint64_t now_ns)
+void translator_end(struct translator *translator, struct binding *binding)
 {
 	int32_t subscriber = binding->subscriber;
 
@@ -291,26 +291,41 @@ static struct block *block_again(struct translator *translator, int32_t subscrib
 	if (block->owner != POOL_NOBODY ||
 	    (holding->address != POOL_NOBODY && (uint32_t)holding->address != block->address))
 		return NULL;
+	if (!pool_lend_this(pool, block->address, block->number, subscriber, now_ns))
+		return NULL;
 	holding->address = (int32_t)block->address;
-	pool_lend_this(pool, block->address, block->number, subscriber, now_ns);
 	TAILQ_INSERT_TAIL(&holding->blocks, block, by_holder);
 	holding->block_count++;
 	tell(translator, pool, block, true);
 	return block;
 }
 
+/* That very port, and its block if need be. */
+static bool lend_again(struct translator *translator, int32_t subscriber,
+		       const struct translator_request *request, const struct plait_addr *external)
+{
+	struct pool *pool = &translator->pools[pool_number_of(translator, external)];
+	struct block *block = block_again(translator, subscriber, external, request->now_ns);
+
+	if (!block)
+		return false;
+	if (block_lend_this(pool, block, port_space(request->protocol), ntohs(external->port)))
+		return true;
+	if (!block->lent)
+		return_block(translator, pool, block);
+	return false;
+}
+
 bool translator_adopt(struct translator *translator, const struct translator_request *request,
 		      const struct plait_addr *external, uint64_t until_ns)
 {
 	int32_t subscriber = subscribers_of(&translator->subscribers, &request->source);
-	struct block *block;
 	struct binding *binding;
 
-	if (subscriber == POOL_NOBODY || translator->bindings.count == translator->bindings.size)
-		return false;
-	block = block_again(translator, subscriber, external, request->now_ns);
-	if (!block || !block_lend_this(&translator->pools[pool_number_of(translator, external)],
-				       block, port_space(request->protocol), ntohs(external->port)))
+	if (subscriber == POOL_NOBODY || translator->bindings.count == translator->bindings.size ||
+	    bindings_of_inside(&translator->bindings, request->protocol, subscriber,
+			       &request->inside, request->family) ||
+	    !lend_again(translator, subscriber, request, external))
 		return false;
 	subscribers_at(&translator->subscribers, subscriber)->ports++;
 	subscribers_settle(&translator->subscribers, subscriber);

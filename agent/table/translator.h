@@ -72,7 +72,7 @@ enum translated translator_begin(struct translator *translator,
 				 const struct translator_request *request, struct binding **out);
 
 /* A session of the binding ends; the binding goes with its last one (§4.3.2). */
-void translator_end(struct translator *translator, struct binding *binding, uint64_t now_ns);
+void translator_end(struct translator *translator, struct binding *binding);
 
 /* The same, but the binding stays until then for the same inside only (§4.4.4). */
 void translator_rest(struct translator *translator, struct binding *binding, uint64_t until_ns);

@@ -63,8 +63,7 @@ static bool lend(uint32_t i)
 static void end_some(uint32_t count)
 {
 	for (uint32_t i = 3; i < count; i += 7)
-		translator_end(&pools.translator, &pools.translator.bindings.slots[i],
-			       clock_now_ns());
+		translator_end(&pools.translator, &pools.translator.bindings.slots[i]);
 }
 
 static bool open_pools(uint32_t count)

@@ -105,7 +105,7 @@ static struct binding *begin(uint32_t who, uint8_t protocol, uint16_t port)
 
 static void end(struct binding *binding)
 {
-	translator_end(&translator, binding, 2 * S);
+	translator_end(&translator, binding);
 }
 
 static void expect_refused(uint32_t who, uint8_t protocol, uint16_t port, enum translated why)
@@ -813,4 +813,128 @@ Test(translator, behaves_as_the_model_with_parity_kept, .timeout = 120)
 	model.limits = (struct subscriber_limits){.sessions = 300, .blocks = 25};
 	model.keep_parity = true;
 	run_model(60000, 0x6d6f6403, 1 << TRANSLATED_PORT_LIMIT);
+}
+
+/* Resting, plain-mode-08 §4.4.4, and adopting, RFC 6888 REQ-8 */
+
+Test(translator, a_port_that_rests_is_lent_to_nobody_else)
+{
+	struct plait_addr external;
+	struct binding *binding;
+
+	open_one(2, (struct subscriber_limits){.blocks = 1});
+	binding = begin(ME, IPPROTO_TCP, 40000);
+	external = binding->external;
+	translator_rest(&translator, binding, 10 * S);
+	cr_expect_eq(translator.subscribers.slots[binding->subscriber].sessions, 0);
+	translator_sweep(&translator, 9 * S);
+	cr_expect_neq(port_of(begin(ME, IPPROTO_TCP, 40001)), ntohs(external.port));
+	expect_refused(ME, IPPROTO_TCP, 40002, TRANSLATED_PORT_LIMIT);
+	translator_sweep(&translator, 11 * S);
+	cr_expect_eq(begin(ME, IPPROTO_TCP, 40002)->external.port, external.port);
+	close_all();
+}
+
+Test(translator, the_same_inside_takes_its_port_back_from_rest)
+{
+	struct plait_addr external;
+	struct binding *binding;
+
+	open_small((struct subscriber_limits){});
+	binding = begin(ME, IPPROTO_TCP, 40000);
+	external = binding->external;
+	translator_rest(&translator, binding, 10 * S);
+	binding = begin(ME, IPPROTO_TCP, 40000);
+	expect_same(&binding->external, &external);
+	translator_sweep(&translator, 100 * S);
+	cr_expect_eq(binding->sessions, 1);
+	end(binding);
+	expect_nothing_left();
+	close_all();
+}
+
+/* Its subscriber must not be forgotten meanwhile, for its block is not free. */
+Test(translator, whoever_has_a_resting_port_is_remembered)
+{
+	open_small((struct subscriber_limits){});
+	translator_rest(&translator, begin(ME, IPPROTO_TCP, 40000), 10 * S);
+	for (uint32_t who = 10; who < 17; who++)
+		begin(who, IPPROTO_TCP, 40000);
+	expect_refused(17, IPPROTO_TCP, 40000, TRANSLATED_NO_ROOM);
+	translator_sweep(&translator, 11 * S);
+	begin(17, IPPROTO_TCP, 40000);
+	close_all();
+}
+
+static struct plait_addr external_at(const char *address, uint16_t port)
+{
+	struct plait_prefix at = prefix(address, 32);
+	struct plait_addr addr = {.family = AF_INET, .port = htons(port)};
+
+	memcpy(addr.ip, at.ip, sizeof(addr.ip));
+	return addr;
+}
+
+static bool adopt(uint32_t who, uint16_t inside, const char *address, uint16_t port)
+{
+	struct translator_request request = asks(who, IPPROTO_TCP, inside);
+	struct plait_addr external = external_at(address, port);
+
+	return translator_adopt(&translator, &request, &external, 120 * S);
+}
+
+Test(translator, adopts_what_an_earlier_life_has_lent)
+{
+	open_small((struct subscriber_limits){});
+	cr_assert(adopt(ME, 40000, "192.0.2.9", 1030));
+	cr_assert(adopt(ME, 40001, "192.0.2.9", 1031));
+	cr_expect(translator.pools[0].ports_lent == 2 && translator.pools[0].blocks_lent == 1);
+	/* paired: what comes now is on the same address, beside them */
+	for (uint16_t i = 0; i < 62; i++) {
+		const struct binding *binding = begin(ME, IPPROTO_TCP, (uint16_t)(41000 + i));
+
+		cr_assert(port_of(binding) >= 1024 && port_of(binding) < 1088);
+		cr_assert(port_of(binding) != 1030 && port_of(binding) != 1031);
+	}
+	translator_sweep(&translator, 121 * S);
+	cr_expect_eq(translator.pools[0].ports_lent, 62);
+	close_all();
+}
+
+Test(translator, adopts_nothing_that_does_not_fit)
+{
+	open_small((struct subscriber_limits){});
+	cr_expect_not(adopt(ME, 40000, "198.51.100.1", 2000), "of no pool");
+	cr_expect_not(adopt(ME, 40000, "192.0.2.9", 80), "never lent");
+	cr_assert(adopt(ME, 40000, "192.0.2.9", 1030));
+	cr_expect_not(adopt(ME, 40000, "192.0.2.9", 1031), "the inside has one");
+	cr_expect_not(adopt(ME, 40001, "192.0.2.9", 1030), "twice");
+	cr_expect_not(adopt(ME, 40001, "203.0.113.4", 2000), "another address than before");
+	cr_expect_not(adopt(NEIGHBOUR, 40000, "192.0.2.9", 1040), "somebody else's block");
+	cr_expect(translator.pools[0].ports_lent == 1 && translator.pools[0].blocks_lent == 1);
+	translator_sweep(&translator, 121 * S);
+	expect_nothing_left();
+	close_all();
+}
+
+/* Pools set aside */
+
+Test(translator, who_has_a_name_gets_what_is_set_aside)
+{
+	struct plait_prefix aside[] = {prefix("198.51.100.7", 32)};
+	struct plait_addr named = numbered(50, 0);
+	const struct binding *binding;
+
+	open_small((struct subscriber_limits){});
+	cr_assert_eq(pool_open(&translator.pools[2], aside, 1, 64512), 0);
+	cr_assert_geq(subscribers_add(&translator.subscribers, "home", &named, 1), 0);
+	binding = begin(50, IPPROTO_TCP, 40000);
+	cr_expect_eq(pool_index_of(&translator.pools[2], &binding->external), 0);
+	cr_expect_geq(pool_index_of(&translator.pools[0], &begin(ME, IPPROTO_TCP, 40000)->external),
+		      0);
+	end((struct binding *)binding);
+	cr_expect_eq(translator.pools[2].ports_lent, 0);
+	cr_expect_eq(translator.pools[2].blocks_lent, 0);
+	pool_close(&translator.pools[2]);
+	close_all();
 }
