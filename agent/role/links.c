@@ -305,8 +305,10 @@ static void look(struct links *links)
 {
 	uint64_t now = clock_now_ns();
 
-	for (unsigned int i = 0; i < links->count; i++)
+	for (unsigned int i = 0; i < links->count; i++) {
 		measure(links, &links->link[i], now);
+		probe_listen(&links->link[i].probe);
+	}
 	for (unsigned int i = 0; i < links->count; i++) {
 		judge_poor(links, &links->link[i], now);
 		ask_anew(links, &links->link[i], now);

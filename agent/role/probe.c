@@ -11,13 +11,17 @@ enum {
 	SPAN_MS = 200,
 };
 
-static void answered(struct loop_watch *watch, uint32_t events)
+void probe_listen(struct probe *probe)
 {
-	struct probe *probe = container_of(watch, struct probe, watch);
 	uint32_t rtt_us;
 
-	if (ping_answered(&probe->ping, clock_now_ns(), &rtt_us))
+	if (probe->ping.fd >= 0 && ping_answered(&probe->ping, clock_now_ns(), &rtt_us))
 		probe->on_answer(probe, rtt_us);
+}
+
+static void answered(struct loop_watch *watch, uint32_t events)
+{
+	probe_listen(container_of(watch, struct probe, watch));
 }
 
 void probe_open(struct probe *probe, struct loop *loop,

@@ -30,6 +30,9 @@ int probe_aim(struct probe *probe, const struct plait_addr *local, const struct 
 /* What has moved over the interface since the last time. */
 void probe_measure(struct probe *probe, const struct interface *now, uint64_t now_ns);
 
+/* Take the answers that are there: the loop may not have come to it. */
+void probe_listen(struct probe *probe);
+
 /* For how long the last question has waited for its answer, in ns; 0: it does not. */
 uint64_t probe_waited_ns(const struct probe *probe, uint64_t now_ns);
 void probe_ask(struct probe *probe, uint64_t now_ns);
