@@ -67,6 +67,17 @@ bool addr_from_sockaddr(const struct sockaddr_storage *in, struct plait_addr *ou
 	return true;
 }
 
+struct plait_addr addr_v4_mapped(const struct plait_addr *addr)
+{
+	struct plait_addr mapped = {.port = addr->port, .family = AF_INET6};
+
+	if (addr->family != AF_INET)
+		return *addr;
+	mapped.ip[10] = mapped.ip[11] = 0xff;
+	memcpy(mapped.ip + 12, addr->ip, 4);
+	return mapped;
+}
+
 bool addr_same_ip(const struct plait_addr *a, const struct plait_addr *b)
 {
 	return a->family == b->family && !memcmp(a->ip, b->ip, sizeof(a->ip));

@@ -24,6 +24,9 @@ socklen_t addr_to_sockaddr(const struct plait_addr *addr, struct sockaddr_storag
 /* An IPv4-mapped IPv6 address becomes IPv4. False if it is neither family. */
 bool addr_from_sockaddr(const struct sockaddr_storage *in, struct plait_addr *out);
 
+/* As IPv6 sockets write an IPv4 address; IPv6 ones stay as they are. */
+struct plait_addr addr_v4_mapped(const struct plait_addr *addr);
+
 /* Same family and address; ports are not looked at. */
 bool addr_same_ip(const struct plait_addr *a, const struct plait_addr *b);
 

@@ -7,6 +7,8 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "base/addr_text.h"
+
 static struct nlmsghdr *start(char *buffer, uint16_t type, uint8_t command, uint8_t version)
 {
 	struct nlmsghdr *message;
@@ -92,8 +94,8 @@ int mptcp_pm_create_subflow(struct mptcp_pm *pm, uint32_t token, const struct pl
 	return netlink_transact(&pm->netlink, message, NULL, NULL);
 }
 
-int mptcp_pm_destroy_subflow(struct mptcp_pm *pm, uint32_t token, const struct plait_addr *local,
-			     const struct plait_addr *remote)
+static int destroy_subflow(struct mptcp_pm *pm, uint32_t token, const struct plait_addr *local,
+			   const struct plait_addr *remote)
 {
 	char buffer[NETLINK_REQUEST_BYTES];
 	struct nlmsghdr *message =
@@ -103,6 +105,19 @@ int mptcp_pm_destroy_subflow(struct mptcp_pm *pm, uint32_t token, const struct p
 	put_address(message, MPTCP_PM_ATTR_ADDR, local, 0, 0);
 	put_address(message, MPTCP_PM_ATTR_ADDR_REMOTE, remote, 0, 0);
 	return netlink_transact(&pm->netlink, message, NULL, NULL);
+}
+
+int mptcp_pm_destroy_subflow(struct mptcp_pm *pm, uint32_t token, const struct plait_addr *local,
+			     const struct plait_addr *remote)
+{
+	struct plait_addr mapped_local = addr_v4_mapped(local);
+	struct plait_addr mapped_remote = addr_v4_mapped(remote);
+	int err = destroy_subflow(pm, token, local, remote);
+
+	if (err != -ESRCH || local->family != AF_INET)
+		return err;
+	/* the first one is an IPv6 socket's (mptcp_dial), and told apart by that */
+	return destroy_subflow(pm, token, &mapped_local, &mapped_remote);
 }
 
 int mptcp_pm_set_backup(struct mptcp_pm *pm, uint32_t token, const struct plait_addr *local,

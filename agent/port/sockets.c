@@ -158,12 +158,33 @@ int mptcp_listen(const struct plait_addr *addr, const struct leg_options *option
 	return err ? close_with(fd, err) : fd;
 }
 
+/*
+ * Subflows of both families are possible on an IPv6 socket only, which then begins on
+ * an IPv4-mapped address where it must. Without IPv6 in the kernel nothing is lost.
+ */
+static int new_leg_socket(int family, struct plait_addr *from, struct plait_addr *to)
+{
+	int err, fd = new_socket(AF_INET6, IPPROTO_MPTCP);
+
+	if (fd == -EAFNOSUPPORT)
+		return new_socket(family, IPPROTO_MPTCP);
+	if (fd < 0)
+		return fd;
+	err = set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+	if (err)
+		return close_with(fd, err);
+	*from = addr_v4_mapped(from);
+	*to = addr_v4_mapped(to);
+	return fd;
+}
+
 int mptcp_dial(const struct plait_addr *from, const struct plait_addr *to,
 	       const struct leg_options *options, const uint8_t *payload, size_t len)
 {
+	struct plait_addr own = *from, peer = *to;
 	struct sockaddr_storage address;
-	socklen_t address_len = addr_to_sockaddr(to, &address);
-	int err, fd = new_socket(to->family, IPPROTO_MPTCP);
+	int err, fd = new_leg_socket(to->family, &own, &peer);
+	socklen_t address_len = addr_to_sockaddr(&peer, &address);
 	ssize_t sent;
 
 	if (fd < 0)
@@ -172,7 +193,7 @@ int mptcp_dial(const struct plait_addr *from, const struct plait_addr *to,
 	if (!err)
 		err = set(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
 	if (!err)
-		err = bind_to(fd, from);
+		err = bind_to(fd, &own);
 	if (err)
 		return close_with(fd, err);
 	sent = sendto(fd, payload, len, MSG_FASTOPEN | MSG_NOSIGNAL, (struct sockaddr *)&address,

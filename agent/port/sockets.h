@@ -40,7 +40,8 @@ int mptcp_listen(const struct plait_addr *addr, const struct leg_options *option
 
 /*
  * Connect by MPTCP from a link's address (port 0: any), with payload in the SYN
- * (plain-mode-08 §4.2). What does not fit the SYN follows on the stream.
+ * (plain-mode-08 §4.2). What does not fit the SYN follows on the stream. Further
+ * subflows may be of either family (§6).
  * backlog of the socket holds it all, so payload is never cut.
  */
 int mptcp_dial(const struct plait_addr *from, const struct plait_addr *to,

@@ -161,3 +161,16 @@ Test(addr_in_prefix, families_do_not_mix_but_family_0_holds_all)
 	cr_assert(addr_in_prefix(&v4, &any));
 	cr_assert(addr_in_prefix(&v6, &any));
 }
+
+Test(addr_v4_mapped, maps_ipv4_keeps_its_port_and_comes_back)
+{
+	struct plait_addr v4_port = with_port(v4, 80), v6_port = with_port(v6, 443), back;
+	struct plait_addr mapped = addr_v4_mapped(&v4_port), same = addr_v4_mapped(&v6_port);
+	struct sockaddr_storage address;
+
+	cr_assert_str_eq(addr_text(&mapped).text, "[::ffff:192.0.2.1]:80");
+	cr_assert_arr_eq(&same, &v6_port, sizeof(same));
+	addr_to_sockaddr(&mapped, &address);
+	cr_assert(addr_from_sockaddr(&address, &back));
+	cr_assert_arr_eq(&back, &v4_port, sizeof(back));
+}
