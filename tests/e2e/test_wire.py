@@ -31,6 +31,10 @@ def destination_v6(address, port):
     return bytes.fromhex("1e16e006") + address_and_port(address, port)
 
 
+def source_v6(address, port):
+    return bytes.fromhex("1e16e806") + address_and_port(address, port)
+
+
 def first_syn(lab, address, handler=echo):
     """The first SYN of the leg, the client's address and the server's port."""
     with Server(lab, "server", address, handler) as server, Capture(lab, "cpe", "w1") as link, \
@@ -133,10 +137,26 @@ def test_W3_v6_source_is_not_preserved_where_configured(preserving):
         assert read_all(client).decode().startswith("[2001:db8:f::1]:")
 
 
-def test_W3_source_from_the_cpe_is_not_used_unless_the_concentrator_preserves_too():
-    with running(cpe={"preserve_source": {"ipv4": True}}) as lab:
-        syns, client, port = first_syn(lab, lab.SERVER_V4)
-        assert syns[0].payload == source_v4(*client) + destination_v4(lab.SERVER_V4, port) + b"\0"
-        with Server(lab, "server", lab.SERVER_V4, peer_name) as server, \
-                connect(lab, "host", lab.SERVER_V4, server.port) as other:
-            assert read_all(other).decode().startswith("203.0.113.1:")
+@pytest.fixture(scope="module", params=["cpe", "conc"])
+def one_preserves(request):
+    """A lab where only one end preserves sources, of both families."""
+    ends = {role: {"preserve_source": {"ipv4": role == request.param, "ipv6": role == request.param}}
+            for role in ("cpe", "conc")}
+    with running(**ends) as lab:
+        yield lab, request.param
+
+
+@both_families
+def test_W3_source_is_not_preserved_unless_both_ends_are_configured_to(one_preserves, family):
+    """The CPE says it where it is to, and only there."""
+    lab, who = one_preserves
+    address = server_address(lab, family)
+    syns, client, port = first_syn(lab, address)
+    source, destination = {"v4": (source_v4, destination_v4),
+                           "v6": (source_v6, destination_v6)}[family]
+    told = source(*client) if who == "cpe" else b""
+    assert {syn.payload for syn in syns} == {told + destination(address, port) + b"\0"}
+    with Server(lab, "server", address, peer_name) as server, \
+            connect(lab, "host", address, server.port) as other:
+        own = {"v4": "203.0.113.1:", "v6": "[2001:db8:f::1]:"}[family]
+        assert read_all(other).decode().startswith(own)
