@@ -10,6 +10,7 @@
 #include "lib/icmp.h"
 #include "lib/parse.h"
 #include "lib/session.h"
+#include "lib/stateless.h"
 #include "lib/steer.h"
 #include "lib/twin.h"
 
@@ -38,6 +39,15 @@ struct {
 	__type(value, __u8);
 } allowed SEC(".maps");
 
+/* Addresses that are lent: internet.pools. Agent writes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, PLAIT_MAX_PREFIXES);
+	__type(key, struct plait_prefix_key);
+	__type(value, __u8);
+} pool_prefixes SEC(".maps");
+
 /*
  * Binding entries of connections that have an address of a pool. The agent writes;
  * its next run finds here which ports must rest. Sized by limits.bindings.
@@ -50,13 +60,13 @@ struct {
 	__type(value, struct plait_binding_value);
 } bindings SEC(".maps");
 
-static __always_inline bool is_allowed(const struct plait_addr *source)
+static __always_inline bool is_within(void *prefixes, const struct plait_addr *addr)
 {
 	struct plait_prefix_key key = {.bits = 8 * sizeof(key.family) + 8 * sizeof(key.ip),
-				       .family = source->family};
+				       .family = addr->family};
 
-	__builtin_memcpy(key.ip, source->ip, sizeof(key.ip));
-	return bpf_map_lookup_elem(&allowed, &key);
+	__builtin_memcpy(key.ip, addr->ip, sizeof(key.ip));
+	return bpf_map_lookup_elem(prefixes, &key);
 }
 
 static __always_inline bool is_for_customers(const struct segment *segment)
@@ -93,7 +103,7 @@ int customer_ingress(struct __sk_buff *skb)
 		return steer_error(skb);
 	if (parse_tcp(skb, ETH_HLEN, &segment) != PARSED_TCP || !is_for_customers(&segment))
 		return VERDICT_NEXT;
-	if (!is_allowed(&segment.source)) /* strangers are not answered */
+	if (!is_within(&allowed, &segment.source)) /* strangers are not answered */
 		return verdict(VERDICT_DROP, PLAIT_SOURCE_NOT_ALLOWED);
 	switch (read_options(skb, &segment).mptcp) {
 	case MPTCP_JOIN:
@@ -108,7 +118,24 @@ int customer_ingress(struct __sk_buff *skb)
 	return capable_syn(skb, &segment);
 }
 
-/* A preserved source (plain-mode-08 §6): ours if it has a socket here. */
+/*
+ * Nobody here has this connection. To an address that is lent, nobody else can have it,
+ * and no SYN is answered (RFC 5382 REQ-4); an address that a host has kept (plain-mode-08
+ * §6) has connections of its own as well.
+ */
+static __always_inline int nobody_s(struct __sk_buff *skb, const struct segment *segment)
+{
+	if (is_within(&pool_prefixes, &segment->destination))
+		return is_syn(segment) ? verdict(VERDICT_DROP, PLAIT_SYN_UNSOLICITED)
+				       : answer_stateless(skb, segment);
+	if (is_syn(segment))
+		forget_lapsed(segment, DOWN);
+	else if (has_lapsed(segment, DOWN))
+		return answer_stateless(skb, segment);
+	return VERDICT_NEXT;
+}
+
+/* From a pool, or a preserved source: ours if it has a socket here. */
 static __always_inline int to_foreign_address(struct __sk_buff *skb, const struct segment *segment,
 					      const struct plait_session_value *session)
 {
@@ -116,7 +143,7 @@ static __always_inline int to_foreign_address(struct __sk_buff *skb, const struc
 		return verdict(VERDICT_PASS, session ? PLAIT_STEERED : PLAIT_STEERED_CLOSING);
 	if (session)
 		return verdict(VERDICT_DROP, PLAIT_STEER_FAILED);
-	return VERDICT_NEXT;
+	return nobody_s(skb, segment);
 }
 
 /* One interface may be both. */
@@ -158,6 +185,8 @@ int internet_egress(struct __sk_buff *skb)
 	session = session_find(&segment, UP);
 	if (session)
 		session_account(session, skb, UP, segment.flags);
+	else if (is_syn(&segment))
+		forget_lapsed(&segment, UP);
 	return VERDICT_NEXT;
 }
 

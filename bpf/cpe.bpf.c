@@ -9,6 +9,7 @@
 #include "lib/parse.h"
 #include "lib/policy.h"
 #include "lib/session.h"
+#include "lib/stateless.h"
 #include "lib/steer.h"
 #include "lib/twin.h"
 
@@ -44,13 +45,20 @@ static __always_inline int new_connection(struct __sk_buff *skb, const struct se
 	}
 }
 
-/* No session: a last segment of one that has ended, or none of plait's. */
+/*
+ * No session: a last segment of one that has ended, or none of plait's. What was bonded
+ * and is no more must not go on as if it had always been direct.
+ */
 static __always_inline int no_session(struct __sk_buff *skb, const struct segment *segment)
 {
-	if (is_syn(segment))
+	if (is_syn(segment)) {
+		forget_lapsed(segment, UP);
 		return new_connection(skb, segment);
+	}
 	if (steer_to_connection(skb, segment) == STEER_DONE)
 		return verdict(VERDICT_PASS, PLAIT_STEERED_CLOSING);
+	if (has_lapsed(segment, UP))
+		return answer_stateless(skb, segment);
 	return verdict(VERDICT_NEXT, PLAIT_DIRECT_STATELESS);
 }
 

@@ -64,6 +64,11 @@ struct plait_session_value {
 	__u32 flags; /* agent, once */
 };
 
+/* A session that is gone, but may be not everywhere. Agent writes, once. */
+struct plait_lapsed_value {
+	__u64 until_ns; /* its segments get a RST; CLOCK_MONOTONIC */
+};
+
 /* A prefix as the key of an LPM trie. */
 struct plait_prefix_key {
 	__u32 bits; /* of what follows: 8 more than the prefix has; 0: any address */
@@ -136,6 +141,7 @@ struct plait_settings {
 
 _Static_assert(sizeof(struct plait_session_key) == 44, "layout of plait_session_key");
 _Static_assert(sizeof(struct plait_session_value) == 56, "layout of plait_session_value");
+_Static_assert(sizeof(struct plait_lapsed_value) == 8, "layout of plait_lapsed_value");
 _Static_assert(sizeof(struct plait_binding_key) == 24, "layout of plait_binding_key");
 _Static_assert(sizeof(struct plait_binding_value) == 48, "layout of plait_binding_value");
 _Static_assert(sizeof(struct plait_prefix_key) == 24, "layout of plait_prefix_key");

@@ -22,6 +22,10 @@
 	X(STEERED_CLOSING, steered_closing, "segments of connections whose session has ended") \
 	X(STEERED_ERROR, steered_error, "ICMP errors handed to the agent's sockets") \
 	X(STEER_FAILED, steer_failed, "segments of a session that has no socket, dropped") \
+	X(STATELESS_RESET, stateless_reset, "segments of connections that are gone, handed to a listener for a RST") \
+	X(STATELESS_LIMITED, stateless_limited, "the same, dropped: 100 RSTs a second are enough") \
+	X(STATELESS_DROPPED, stateless_dropped, "the same, dropped: RSTs, no ACK, or a source that must not be answered") \
+	X(SYN_UNSOLICITED, syn_unsolicited, "SYNs from the internet to an address of a pool, dropped") \
 	X(SYN_HELD, syn_held, "SYNs held and handed to the agent") \
 	X(SYN_HOLD_FAILED, syn_hold_failed, "SYNs dropped: ring buffer full or frame too long") \
 	X(SYN_LET_GO, syn_let_go, "held SYNs let go") \

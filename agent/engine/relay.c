@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "port/mptcp.h"
 #include "port/sockets.h"
 
@@ -190,17 +191,34 @@ static void close_side(struct session *session, enum which_side which, bool rese
 	side->fd = -1;
 }
 
+/* Where the kernel does not answer by itself for the plain side's address. */
+static bool speaks_for_another(const struct worker *worker, const struct session *session)
+{
+	return accepted_side(worker) == SIDE_PLAIN || session->transparent;
+}
+
+static void unpublish(struct worker *worker, struct session *session)
+{
+	uint64_t until_ns = worker->now_ns + worker->config->lifetimes.reset_ms * NS_PER_MS;
+
+	if (session->lapses && speaks_for_another(worker, session))
+		dataplane_session_lapse(worker->dataplane, &session->key, until_ns);
+	else
+		dataplane_session_remove(worker->dataplane, &session->key);
+}
+
 static void finish(struct worker *worker, struct session *session)
 {
 	release_pipe(worker, &session->half[SIDE_PLAIN]);
 	release_pipe(worker, &session->half[SIDE_LEG]);
 	if (session->published)
-		dataplane_session_remove(worker->dataplane, &session->key);
+		unpublish(worker, session);
 	worker_session_free(worker, session);
 }
 
 void session_abort(struct worker *worker, struct session *session)
 {
+	session->lapses = session->side[SIDE_PLAIN].fd >= 0;
 	close_side(session, SIDE_PLAIN, true);
 	close_side(session, SIDE_LEG, true);
 	finish(worker, session);
@@ -363,6 +381,7 @@ void relay_ready(struct worker *worker, struct session *session, enum which_side
 static void expire(struct worker *worker, struct session *session)
 {
 	count(worker, PLAIT_EXPIRED);
+	session->lapses = true;
 	close_side(session, SIDE_PLAIN, true);
 	close_side(session, SIDE_LEG, worker->config->fastclose_on_expiry);
 	finish(worker, session);

@@ -100,6 +100,7 @@ struct session {
 	bool join_refused; /* too early, or too late: try again when something has moved */
 	bool leg_unheard; /* accepted with its SYN: the third ACK may still be on its way */
 	bool was_reset; /* by either side, not closed */
+	bool lapses; /* ended without both having agreed: one may not know it */
 	uint64_t bound_ns; /* since when it has a binding */
 	void *binding; /* concentrator: the role's, until it is told to release it; NULL: none */
 	bool ready; /* on the worker's ready list */

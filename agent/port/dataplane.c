@@ -36,7 +36,7 @@ enum {
 struct dataplane {
 	struct bpf_object *object;
 	char pin_dir[PATH_MAX / 4];
-	int sessions_fd, packet_counters_fd;
+	int sessions_fd, lapsed_fd, packet_counters_fd;
 	unsigned int workers;
 	int ring_fd[PLAIT_MAX_WORKERS];
 	struct plait_agent_counters *counters;
@@ -106,8 +106,9 @@ static void unpin_all(struct dataplane *dataplane)
 /* What an earlier run counted is taken up; what it was configured to do is not. */
 static bool is_kept(const char *name)
 {
-	return !strcmp(name, "sessions") || !strcmp(name, "bindings") ||
-	       !strcmp(name, "packet_counters") || !strcmp(name, "agent_counters");
+	return !strcmp(name, "sessions") || !strcmp(name, "lapsed_sessions") ||
+	       !strcmp(name, "bindings") || !strcmp(name, "packet_counters") ||
+	       !strcmp(name, "agent_counters");
 }
 
 /* A pinned map of another shape cannot be taken up: plaitd was upgraded or reconfigured. */
@@ -185,22 +186,10 @@ static int map_counters(struct dataplane *dataplane)
 	return 0;
 }
 
-static unsigned int clear(int fd, void *key)
+static void clear(int fd, void *key)
 {
-	unsigned int cleared = 0;
-
 	while (!bpf_map_get_next_key(fd, NULL, key) && !bpf_map_delete_elem(fd, key))
-		cleared++;
-	return cleared;
-}
-
-static void forget_sessions(struct dataplane *dataplane)
-{
-	struct plait_session_key key;
-	unsigned int forgotten = clear(dataplane->sessions_fd, &key);
-
-	if (forgotten)
-		log_notice("%u sessions of an earlier run dropped", forgotten);
+		;
 }
 
 static int set_sizes(struct dataplane *dataplane, const struct dataplane_size *sizes)
@@ -225,14 +214,12 @@ static int load(struct dataplane *dataplane, const struct dataplane_size *sizes)
 	if (err)
 		return err;
 	dataplane->sessions_fd = bpf_object__find_map_fd_by_name(dataplane->object, "sessions");
+	dataplane->lapsed_fd =
+		bpf_object__find_map_fd_by_name(dataplane->object, "lapsed_sessions");
 	dataplane->packet_counters_fd =
 		bpf_object__find_map_fd_by_name(dataplane->object, "packet_counters");
 	err = open_rings(dataplane);
-	if (!err)
-		err = map_counters(dataplane);
-	if (!err)
-		forget_sessions(dataplane);
-	return err;
+	return err ? err : map_counters(dataplane);
 }
 
 static int open_object(struct dataplane *dataplane, const void *elf, size_t elf_bytes,
@@ -369,6 +356,27 @@ int dataplane_session_add(struct dataplane *dataplane, const struct plait_sessio
 void dataplane_session_remove(struct dataplane *dataplane, const struct plait_session_key *key)
 {
 	bpf_map_delete_elem(dataplane->sessions_fd, key);
+}
+
+void dataplane_session_lapse(struct dataplane *dataplane, const struct plait_session_key *key,
+			     uint64_t until_ns)
+{
+	const struct plait_lapsed_value value = {.until_ns = until_ns};
+
+	/* in this order: there is no moment without either */
+	bpf_map_update_elem(dataplane->lapsed_fd, key, &value, BPF_ANY);
+	bpf_map_delete_elem(dataplane->sessions_fd, key);
+}
+
+void dataplane_sessions_lapse(struct dataplane *dataplane, uint64_t until_ns)
+{
+	struct plait_session_key key;
+	unsigned int lapsed = 0;
+
+	for (; !bpf_map_get_next_key(dataplane->sessions_fd, NULL, &key); lapsed++)
+		dataplane_session_lapse(dataplane, &key, until_ns);
+	if (lapsed)
+		log_notice("%u sessions of an earlier run dropped", lapsed);
 }
 
 int dataplane_session_read(struct dataplane *dataplane, const struct plait_session_key *key,

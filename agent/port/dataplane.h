@@ -27,7 +27,7 @@ struct dataplane_size {
 /*
  * Load a BPF object from its ELF image, with settings as the programs will see them.
  * Maps pinned by an earlier run of this name are taken up if they fit, else
- * replaced; sessions found in them are dropped, for their sockets are gone.
+ * replaced.
  * 0 or negative errno.
  */
 int dataplane_open(struct dataplane **out, const void *elf, size_t elf_bytes,
@@ -63,6 +63,11 @@ void dataplane_clear(struct dataplane *dataplane, const char *map, size_t key_by
 int dataplane_session_add(struct dataplane *dataplane, const struct plait_session_key *key,
 			  uint32_t flags, uint64_t now_ns);
 void dataplane_session_remove(struct dataplane *dataplane, const struct plait_session_key *key);
+/* The session is gone; until then its segments get a RST, unless it begins anew. */
+void dataplane_session_lapse(struct dataplane *dataplane, const struct plait_session_key *key,
+			     uint64_t until_ns);
+/* All there are: of an earlier run, whose sockets are gone. Logged. */
+void dataplane_sessions_lapse(struct dataplane *dataplane, uint64_t until_ns);
 int dataplane_session_read(struct dataplane *dataplane, const struct plait_session_key *key,
 			   struct plait_session_value *out);
 

@@ -48,7 +48,7 @@ static int close_with(int fd, int err)
 	return err;
 }
 
-static int set_transparent(int fd, int family)
+int socket_be_transparent(int fd, int family)
 {
 	if (family == AF_INET)
 		return set(fd, IPPROTO_IP, IP_TRANSPARENT, 1);
@@ -82,7 +82,7 @@ int tcp_listen_transparent(const struct plait_addr *addr)
 
 	if (fd < 0)
 		return fd;
-	err = set_transparent(fd, addr->family);
+	err = socket_be_transparent(fd, addr->family);
 	if (!err) /* what it accepts inherits this: a relay must not wait for more */
 		err = set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 	if (!err)
@@ -108,7 +108,7 @@ int tcp_dial(const struct plait_addr *from, const struct plait_addr *to)
 		return fd;
 	err = set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 	if (!err && from) {
-		err = set_transparent(fd, from->family);
+		err = socket_be_transparent(fd, from->family);
 		if (!err)
 			err = set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 		if (!err)

@@ -13,6 +13,9 @@
 #include "congestion.h"
 #include "plait_addr.h"
 
+/* It may have and answer for addresses that are not this machine's. 0 or negative errno. */
+int socket_be_transparent(int fd, int family);
+
 /*
  * A listener for hosts' connections. It is transparent: what it accepts keeps
  * the destination the host meant. addr's port may be 0.

@@ -161,7 +161,13 @@ static int dial(void *role, struct session *session, const uint8_t *early, size_
 
 static int listen_for_held(struct instance *instance, const struct plait_addr *addr)
 {
-	return mptcp_listen(addr, &instance->leg, false);
+	int fd = mptcp_listen(addr, &instance->leg, false);
+	/* it also answers for addresses of pools (bpf/lib/stateless.h) */
+	int err = fd < 0 ? fd : socket_be_transparent(fd, addr->family);
+
+	if (err && fd >= 0)
+		close(fd);
+	return err ? err : fd;
 }
 
 static int listen_on(struct concentrator *concentrator, const struct plait_addr *addr)
@@ -270,13 +276,9 @@ static int publish_allowed(struct concentrator *concentrator)
 
 	if (!config->allow_count)
 		err = dataplane_put(concentrator->instance.dataplane, "allowed", &anyone, &one);
-	for (unsigned int i = 0; !err && i < config->allow_count; i++) {
-		const struct plait_prefix *prefix = &config->allow[i];
-		struct plait_prefix_key key = {.bits = 8u + prefix->bits, .family = prefix->family};
-
-		memcpy(key.ip, prefix->ip, sizeof(key.ip));
-		err = dataplane_put(concentrator->instance.dataplane, "allowed", &key, &one);
-	}
+	for (unsigned int i = 0; !err && i < config->allow_count; i++)
+		err = instance_publish_prefix(&concentrator->instance, "allowed",
+					      &config->allow[i]);
 	return err;
 }
 

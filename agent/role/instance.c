@@ -309,9 +309,23 @@ int instance_load(struct instance *instance, const void *elf, size_t elf_bytes,
 	int err = dataplane_open(&instance->dataplane, elf, elf_bytes, &instance->settings,
 				 instance->config->name, sizes);
 
-	if (!err)
+	if (!err) {
 		publish_addresses(instance);
+		dataplane_sessions_lapse(instance->dataplane,
+					 clock_now_ns() +
+						 instance->config->lifetimes.reset_ms * NS_PER_MS);
+	}
 	return failed(err, "loading BPF programs");
+}
+
+int instance_publish_prefix(struct instance *instance, const char *map,
+			    const struct plait_prefix *prefix)
+{
+	struct plait_prefix_key key = {.bits = 8u + prefix->bits, .family = prefix->family};
+	uint8_t one = 1;
+
+	memcpy(key.ip, prefix->ip, sizeof(key.ip));
+	return dataplane_put(instance->dataplane, map, &key, &one);
 }
 
 int instance_publish_interfaces(struct instance *instance, const char *map,

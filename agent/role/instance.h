@@ -81,10 +81,14 @@ int instance_add_private_listeners(struct instance *instance,
 
 /*
  * Second step: load the role's BPF object with instance->settings, and a map of its own
- * in that size  (map NULL: none). Logged.
+ * in that size (map NULL: none). Sessions of an earlier run lapse. Logged.
  */
 int instance_load(struct instance *instance, const void *elf, size_t elf_bytes,
 		  struct dataplane_size more);
+
+/* Put a prefix into an LPM trie of the object by its name. 0 or negative errno. */
+int instance_publish_prefix(struct instance *instance, const char *map,
+			    const struct plait_prefix *prefix);
 
 /* Put the interfaces' indices into a map of the object by its name. 0 or negative errno. */
 int instance_publish_interfaces(struct instance *instance, const char *map,

@@ -262,8 +262,12 @@ static int deliver(struct pools *pools)
 		if (pools->prefix_counts[i] && !err)
 			err = routes_add_rule(rtnetlink, pools->prefixes[i][0].family, table,
 					      RULE_PRIORITY_POOL);
-		for (unsigned int j = 0; !err && j < pools->prefix_counts[i]; j++)
+		for (unsigned int j = 0; !err && j < pools->prefix_counts[i]; j++) {
 			err = routes_add_local(rtnetlink, &pools->prefixes[i][j], table);
+			if (!err)
+				err = instance_publish_prefix(pools->instance, "pool_prefixes",
+							      &pools->prefixes[i][j]);
+		}
 	}
 	return err;
 }

@@ -75,23 +75,6 @@ static __always_inline enum plait_action policy_decide(const struct segment *seg
 	return PLAIT_BOND;
 }
 
-/* This machine, its broadcast addresses, multicast, limited broadcast, unspecified. */
-static __always_inline bool is_for_this_machine(const struct plait_addr *destination)
-{
-	const __u32 *words = (const __u32 *)destination->ip;
-	__u8 first = destination->ip[0];
-
-	if (destination->family == AF_INET && (first == 0 || first == 127 || first >= 224))
-		return true;
-	if (destination->family == AF_INET6 &&
-	    (first == 0xff || (first == 0xfe && (destination->ip[1] & 0xc0) == 0x80)))
-		return true; /* multicast, link-local */
-	if (destination->family == AF_INET6 && !(words[0] | words[1] | words[2]) &&
-	    bpf_ntohl(words[3]) <= 1)
-		return true; /* unspecified, loopback */
-	return is_local_address(destination);
-}
-
 static __always_inline bool is_towards_lan(struct __sk_buff *skb, const struct segment *segment)
 {
 	struct bpf_fib_lookup fib = {.ifindex = skb->ifindex};

@@ -14,15 +14,40 @@ static __always_inline bool is_local_address(const struct plait_addr *addr)
 	return bpf_map_lookup_elem(&local_addresses, &key);
 }
 
+/* This machine, its broadcast addresses, multicast, limited broadcast, unspecified. */
+static __always_inline bool is_for_this_machine(const struct plait_addr *addr)
+{
+	const __u32 *words = (const __u32 *)addr->ip;
+	__u8 first = addr->ip[0];
+
+	if (addr->family == AF_INET && (first == 0 || first == 127 || first >= 224))
+		return true;
+	if (addr->family == AF_INET6 &&
+	    (first == 0xff || (first == 0xfe && (addr->ip[1] & 0xc0) == 0x80)))
+		return true; /* multicast, link-local */
+	if (addr->family == AF_INET6 && !(words[0] | words[1] | words[2]) &&
+	    bpf_ntohl(words[3]) <= 1)
+		return true; /* unspecified, loopback */
+	return is_local_address(addr);
+}
+
 enum direction { UP, DOWN }; /* up: from inside to remote */
 
-static __always_inline struct plait_session_value *session_find(const struct segment *segment,
-								enum direction direction)
+static __always_inline struct plait_session_key session_key(const struct segment *segment,
+							    enum direction direction)
 {
 	struct plait_session_key key = {.protocol = IPPROTO_TCP};
 
 	key.inside = direction == UP ? segment->source : segment->destination;
 	key.remote = direction == UP ? segment->destination : segment->source;
+	return key;
+}
+
+static __always_inline struct plait_session_value *session_find(const struct segment *segment,
+								enum direction direction)
+{
+	struct plait_session_key key = session_key(segment, direction);
+
 	return bpf_map_lookup_elem(&sessions, &key);
 }
 

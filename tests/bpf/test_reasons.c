@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "live.h"
 
@@ -148,6 +149,33 @@ static void run_live(bool seen[PLAIT_REASON_COUNT])
 	add_seen(stage, seen);
 }
 
+/* Segments that nobody has. */
+static void run_stateless(bool seen[PLAIT_REASON_COUNT])
+{
+	struct plait_prefix_key anywhere = {};
+	struct recipe down = {
+		.from = "198.51.100.7", .from_port = 443, .to = "203.0.113.66", .flags = ACK};
+	struct stage *stage = stage_open(CONCENTRATOR);
+	int isp = live_open("isp0", 0);
+
+	live_deliver_marked();
+	live_listener(AF_INET, 0);
+	live_attach(stage, "internet_ingress", "wan0", LIVE_INGRESS);
+	stage_put(stage, "pool_prefixes", &anywhere, &(uint8_t){1});
+	cr_expect_str_eq(live_run_recipe(stage, isp, &down), "stateless_reset");
+	for (int i = 0; i < 200; i++)
+		stage_run_recipe(stage, "internet_ingress", &down);
+	cr_expect_str_eq(stage_run_recipe(stage, "internet_ingress", &down),
+			 "drop stateless_limited");
+	down.flags = RST;
+	cr_expect_str_eq(stage_run_recipe(stage, "internet_ingress", &down),
+			 "drop stateless_dropped");
+	down.flags = SYN;
+	cr_expect_str_eq(stage_run_recipe(stage, "internet_ingress", &down),
+			 "drop syn_unsolicited");
+	add_seen(stage, seen);
+}
+
 static void run_concentrator(bool seen[PLAIT_REASON_COUNT])
 {
 	struct recipe syn = {CUSTOMER, .flags = SYN, .options = MP_CAPABLE, .payload = PREAMBLE};
@@ -208,6 +236,7 @@ Test(reasons, each_that_a_program_counts_is_provoked)
 	run_cpe(seen);
 	run_live(seen);
 	run_concentrator(seen);
+	run_stateless(seen);
 	for (int reason = 0; reason < PLAIT_REASON_COUNT; reason++)
 		cr_expect_eq(seen[reason], names(text, words[reason]), "%s: %s", words[reason],
 			     seen[reason] ? "counted, but not named" : "named, but never counted");
