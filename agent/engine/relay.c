@@ -387,9 +387,26 @@ static void expire(struct worker *worker, struct session *session)
 	finish(worker, session);
 }
 
+/*
+ * Segments without bytes count as well: who sends keepalives wants to be kept
+ * (RFC 5382 REQ-5), and the kernel answers them without a word to the relay.
+ */
+static uint64_t expiry_ns_of(const struct worker *worker, const struct session *session)
+{
+	uint64_t lifetime_ns = lifetime_ms(worker, session) * NS_PER_MS;
+	uint64_t active_ns = session->last_active_ns;
+	struct plait_session_value seen;
+
+	if (worker->now_ns >= active_ns + lifetime_ns && session->published &&
+	    !dataplane_session_read(worker->dataplane, &session->key, &seen) &&
+	    seen.last_seen_ns > active_ns)
+		active_ns = seen.last_seen_ns;
+	return active_ns + lifetime_ns;
+}
+
 void relay_timer(struct worker *worker, struct session *session)
 {
-	uint64_t expiry_ns = session->last_active_ns + lifetime_ms(worker, session) * 1000000;
+	uint64_t expiry_ns = expiry_ns_of(worker, session);
 	unsigned int next_ms = 0;
 
 	if (session->joins_pending) {
