@@ -358,14 +358,20 @@ void dataplane_session_remove(struct dataplane *dataplane, const struct plait_se
 	bpf_map_delete_elem(dataplane->sessions_fd, key);
 }
 
-void dataplane_session_lapse(struct dataplane *dataplane, const struct plait_session_key *key,
-			     uint64_t until_ns)
+static bool lapse(struct dataplane *dataplane, const struct plait_session_key *key,
+		  uint64_t until_ns)
 {
 	const struct plait_lapsed_value value = {.until_ns = until_ns};
 
 	/* in this order: there is no moment without either */
 	bpf_map_update_elem(dataplane->lapsed_fd, key, &value, BPF_ANY);
-	bpf_map_delete_elem(dataplane->sessions_fd, key);
+	return !bpf_map_delete_elem(dataplane->sessions_fd, key);
+}
+
+void dataplane_session_lapse(struct dataplane *dataplane, const struct plait_session_key *key,
+			     uint64_t until_ns)
+{
+	lapse(dataplane, key, until_ns);
 }
 
 void dataplane_sessions_lapse(struct dataplane *dataplane, uint64_t until_ns)
@@ -373,8 +379,9 @@ void dataplane_sessions_lapse(struct dataplane *dataplane, uint64_t until_ns)
 	struct plait_session_key key;
 	unsigned int lapsed = 0;
 
-	for (; !bpf_map_get_next_key(dataplane->sessions_fd, NULL, &key); lapsed++)
-		dataplane_session_lapse(dataplane, &key, until_ns);
+	while (!bpf_map_get_next_key(dataplane->sessions_fd, NULL, &key) &&
+	       lapse(dataplane, &key, until_ns))
+		lapsed++;
 	if (lapsed)
 		log_notice("%u sessions of an earlier run dropped", lapsed);
 }
