@@ -196,7 +196,7 @@ static unsigned int sweep(uint64_t now_ns)
 	unsigned int gone = 0;
 
 	while ((binding = bindings_expired(&translator.bindings, now_ns))) {
-		translator_end(&translator, binding, now_ns);
+		translator_end(&translator, binding);
 		gone++;
 	}
 	return gone;
