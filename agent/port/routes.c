@@ -223,30 +223,32 @@ int routes_digest(struct netlink *netlink, uint8_t family, unsigned int ifindex,
 	return err;
 }
 
-int routes_copy(struct netlink *netlink, uint8_t family, unsigned int ifindex, uint32_t table)
+static int copy_collected(struct netlink *netlink, struct collected *collected, uint8_t family,
+			  uint32_t table, bool with_gateway)
 {
-	static struct collected collected; /* one thread sets routes up */
 	struct nlmsghdr *message;
 	size_t at = 0;
-	int err = collect_main(netlink, family, ifindex, &collected);
+	int err = 0;
 
-	/* routes on the link go before the gateways they make reachable */
-	while (!err && (message = next_collected(&collected, &at))) {
+	while (!err && (message = next_collected(collected, &at))) {
 		struct route route;
 
 		read_route(message, &route);
-		if (!route.gateway)
-			err = copy_route(netlink, message, family, table);
-	}
-	at = 0;
-	while (!err && (message = next_collected(&collected, &at))) {
-		struct route route;
-
-		read_route(message, &route);
-		if (route.gateway)
+		if (with_gateway == (route.gateway != NULL))
 			err = copy_route(netlink, message, family, table);
 	}
 	return err;
+}
+
+int routes_copy(struct netlink *netlink, uint8_t family, unsigned int ifindex, uint32_t table)
+{
+	static struct collected collected; /* one thread sets routes up */
+	int err = collect_main(netlink, family, ifindex, &collected);
+
+	/* routes on the link go before the gateways they make reachable */
+	if (!err)
+		err = copy_collected(netlink, &collected, family, table, false);
+	return err ? err : copy_collected(netlink, &collected, family, table, true);
 }
 
 int routes_prefix_to(struct netlink *netlink, const struct plait_addr *addr, uint32_t table)

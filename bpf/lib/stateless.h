@@ -92,22 +92,11 @@ static __always_inline bool may_be_answered(struct __sk_buff *skb, const struct 
 /* No SYN, and no connection: here ends its way. */
 static __always_inline int answer_stateless(struct __sk_buff *skb, const struct segment *segment)
 {
-	struct bpf_sock *sk;
-	long failed;
-
 	if (!may_be_answered(skb, segment))
 		return verdict(VERDICT_DROP, PLAIT_STATELESS_DROPPED);
 	if (!take_from_budget())
 		return verdict(VERDICT_DROP, PLAIT_STATELESS_LIMITED);
-	sk = worker_listener(skb, 0);
-	if (!sk)
-		return verdict(VERDICT_DROP, PLAIT_STEER_FAILED);
-	failed = bpf_sk_assign(skb, sk, 0);
-	bpf_sk_release(sk);
-	if (failed)
-		return verdict(VERDICT_DROP, PLAIT_STEER_FAILED);
-	skb->mark = mark_of(PLAIT_MARK_STEER);
-	return verdict(VERDICT_PASS, PLAIT_STATELESS_RESET);
+	return steer_to_listener(skb, 0, mark_of(PLAIT_MARK_STEER), PLAIT_STATELESS_RESET);
 }
 
 #endif

@@ -139,19 +139,13 @@ static __always_inline struct bpf_sock *worker_listener(struct __sk_buff *skb, _
 	return lookup_tuple(skb, &nobody, &loopback);
 }
 
-/*
- * A held SYN that came back through the TAP device: its source MAC names the
- * worker whose listener answers. mark is what the packet leaves with.
- */
-static __always_inline int steer_let_go(struct __sk_buff *skb, __u32 mark)
+/* To a worker's listener; mark is what the packet leaves with, reason what it counts as. */
+static __always_inline int steer_to_listener(struct __sk_buff *skb, __u32 worker, __u32 mark,
+					     enum plait_reason reason)
 {
-	struct plait_let_go let_go;
-	struct bpf_sock *sk;
+	struct bpf_sock *sk = worker_listener(skb, worker);
 	long failed;
 
-	if (bpf_skb_load_bytes(skb, ETH_ALEN, &let_go, sizeof(let_go)))
-		return verdict(VERDICT_DROP, PLAIT_DROP_MALFORMED);
-	sk = worker_listener(skb, let_go.worker);
 	if (!sk)
 		return verdict(VERDICT_DROP, PLAIT_STEER_FAILED);
 	failed = bpf_sk_assign(skb, sk, 0);
@@ -159,7 +153,20 @@ static __always_inline int steer_let_go(struct __sk_buff *skb, __u32 mark)
 	if (failed)
 		return verdict(VERDICT_DROP, PLAIT_STEER_FAILED);
 	skb->mark = mark;
-	return verdict(VERDICT_PASS, PLAIT_SYN_LET_GO);
+	return verdict(VERDICT_PASS, reason);
+}
+
+/*
+ * A held SYN that came back through the TAP device: its source MAC names the
+ * worker whose listener answers. mark is what the packet leaves with.
+ */
+static __always_inline int steer_let_go(struct __sk_buff *skb, __u32 mark)
+{
+	struct plait_let_go let_go;
+
+	if (bpf_skb_load_bytes(skb, ETH_ALEN, &let_go, sizeof(let_go)))
+		return verdict(VERDICT_DROP, PLAIT_DROP_MALFORMED);
+	return steer_to_listener(skb, let_go.worker, mark, PLAIT_SYN_LET_GO);
 }
 
 #endif

@@ -263,3 +263,16 @@ def run_async(lab, node, coroutine):
 
 def is_readable(connection, seconds=0):
     return bool(select.select([connection], [], [], seconds)[0])
+
+
+@contextlib.contextmanager
+def pair(lab, address):
+    """A connection of the host that works: (its end, the server's end, the server's port)."""
+    with Server(lab, "server", address) as server, \
+            connect(lab, "host", address, server.port) as client:
+        client.sendall(b"x")
+        with server.take() as accepted:
+            assert read_exactly(accepted, 1) == b"x"
+            accepted.sendall(b"y")
+            assert read_exactly(client, 1) == b"y"
+            yield client, accepted, server.port

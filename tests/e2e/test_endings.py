@@ -12,24 +12,11 @@ import time
 import pytest
 
 from conftest import both_families, running, server_address
-from netns import (Server, connect, digest, echo, error_of, eventually, read_all, read_exactly,
-                   reset)
+from netns import (Server, connect, digest, echo, error_of, eventually, pair, read_all,
+                   read_exactly, reset)
 from wire import MP_FASTCLOSE, RST, Capture
 
 PORT = 6824
-
-
-@contextlib.contextmanager
-def pair(lab, address):
-    """A connection of the host that works: (its end, the server's end, the server's port)."""
-    with Server(lab, "server", address) as server, \
-            connect(lab, "host", address, server.port) as client:
-        client.sendall(b"x")
-        with server.take() as accepted:
-            assert read_exactly(accepted, 1) == b"x"
-            accepted.sendall(b"y")
-            assert read_exactly(client, 1) == b"y"
-            yield client, accepted, server.port
 
 
 def leg_ports(lab, port):

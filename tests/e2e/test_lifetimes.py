@@ -12,7 +12,8 @@ import time
 import pytest
 
 from conftest import both_families, running, server_address
-from netns import Server, connect, echo, error_of, eventually, read_exactly, reset, stays
+from netns import (Server, connect, echo, error_of, eventually, pair, read_exactly, reset,
+                   stays)
 from wire import MP_FASTCLOSE, RST, Capture
 
 SHORT = {"lifetimes": {"tcp_established": "2s", "tcp_transitory": "1s", "reset": "2s"}}
@@ -31,17 +32,6 @@ def hasty():
     """Both are in a hurry."""
     with running(cpe=SHORT, conc=SHORT) as lab:
         yield lab
-
-
-@contextlib.contextmanager
-def pair(lab, address):
-    """A connection that works: its end, the server's end, the server's port."""
-    with Server(lab, "server", address) as server, \
-            connect(lab, "host", address, server.port) as client:
-        client.sendall(b"x")
-        with server.take() as accepted:
-            assert read_exactly(accepted, 1) == b"x"
-            yield client, accepted, server.port
 
 
 def bindings(lab):
