@@ -6,6 +6,7 @@
  * address that is not its own.
  */
 #include "lib/count.h"
+#include "lib/dscp.h"
 #include "lib/hold.h"
 #include "lib/icmp.h"
 #include "lib/parse.h"
@@ -166,6 +167,7 @@ int internet_ingress(struct __sk_buff *skb)
 		return is_error_for_us(skb, ETH_HLEN) ? steer_error(skb) : VERDICT_NEXT;
 	if (is_for_customers(&segment) && !on_customer_side(skb))
 		return verdict(VERDICT_DROP, PLAIT_SOURCE_NOT_ALLOWED);
+	note_answer(&segment);
 	session = session_find(&segment, DOWN);
 	if (session)
 		session_account(session, skb, DOWN, segment.flags);

@@ -4,6 +4,7 @@
  * known ones go to its sockets, everything else is forwarded by the kernel.
  */
 #include "lib/count.h"
+#include "lib/dscp.h"
 #include "lib/hold.h"
 #include "lib/icmp.h"
 #include "lib/parse.h"
@@ -116,6 +117,27 @@ SEC("tc")
 int leg_egress_raw(struct __sk_buff *skb)
 {
 	return leg_egress(skb, 0);
+}
+
+static __always_inline int leg_ingress(struct __sk_buff *skb, __u32 l2_bytes)
+{
+	struct segment segment;
+
+	if (parse_tcp(skb, l2_bytes, &segment) == PARSED_TCP)
+		note_answer(&segment);
+	return VERDICT_NEXT;
+}
+
+SEC("tc")
+int leg_ingress_ether(struct __sk_buff *skb)
+{
+	return leg_ingress(skb, ETH_HLEN);
+}
+
+SEC("tc")
+int leg_ingress_raw(struct __sk_buff *skb)
+{
+	return leg_ingress(skb, 0);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -106,6 +106,7 @@ static int read_ipv4_header(struct cursor *cursor, struct syn_segment *syn)
 		return -EBADMSG;
 
 	syn->source.family = syn->destination.family = AF_INET;
+	syn->dscp = ip[IPV4_TOS] >> 2;
 	memcpy(syn->source.ip, ip + IPV4_SOURCE, 4);
 	memcpy(syn->destination.ip, ip + IPV4_DESTINATION, 4);
 	cursor->end = cursor->at + total;
@@ -126,6 +127,7 @@ static int read_ipv6_header(struct cursor *cursor, struct syn_segment *syn)
 		return -EBADMSG;
 
 	syn->source.family = syn->destination.family = AF_INET6;
+	syn->dscp = get16(ip) >> 6 & 0x3f;
 	memcpy(syn->source.ip, ip + IPV6_SOURCE, 16);
 	memcpy(syn->destination.ip, ip + IPV6_DESTINATION, 16);
 	cursor->at += IPV6_BYTES;
@@ -253,6 +255,30 @@ static uint32_t pseudo_header_sum(const struct plait_addr *from, const struct pl
 	uint32_t total = sum(l4_proto + l4_bytes, from->ip, ip_bytes(from->family));
 
 	return sum(total, to->ip, ip_bytes(to->family));
+}
+
+/* RFC 1624 eqn. 3: what an octet pair of the header was and is. */
+static uint16_t checksum_changed(uint16_t checksum, uint16_t was, uint16_t is)
+{
+	uint32_t sum = (uint16_t)~checksum + (uint16_t)~was + is;
+
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)~sum;
+}
+
+void syn_segment_set_dscp(uint8_t *frame, const struct syn_segment *syn, uint8_t dscp)
+{
+	uint8_t *ip = frame + syn->l3_offset;
+	uint16_t was = get16(ip), is;
+
+	if (syn->source.family == AF_INET6) {
+		put16(ip, (was & 0xf03f) | dscp << 6);
+		return;
+	}
+	is = (was & 0xff03) | dscp << 2;
+	put16(ip, is);
+	put16(ip + IPV4_CHECKSUM, checksum_changed(get16(ip + IPV4_CHECKSUM), was, is));
 }
 
 int syn_segment_complete_checksum(uint8_t *frame, size_t len, const struct syn_segment *syn)

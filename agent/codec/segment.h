@@ -16,6 +16,7 @@ struct syn_segment {
 	struct plait_addr source, destination; /* with ports */
 	uint32_t seq; /* host byte order */
 	bool mp_capable, mp_join;
+	uint8_t dscp;
 	uint16_t l3_offset, l4_offset; /* into the frame */
 	uint16_t payload_offset, payload_len;
 };
@@ -36,6 +37,9 @@ int syn_segment_read(const uint8_t *frame, size_t len, struct syn_segment *out);
  * checksum is neither.
  */
 int syn_segment_complete_checksum(uint8_t *frame, size_t len, const struct syn_segment *syn);
+
+/* Put another DSCP into such a frame; ECN stays, an IPv4 header's checksum is put right. */
+void syn_segment_set_dscp(uint8_t *frame, const struct syn_segment *syn, uint8_t dscp);
 
 /*
  * Write the RST+ACK that refuses syn (RFC 9293 §3.5.2), an IP packet from

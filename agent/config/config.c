@@ -125,6 +125,20 @@ static int read_rule(struct walk *walk, const struct node *node, void *into, con
 	return walk_mapping(walk, node, into, mapping);
 }
 
+/* One value is that of both sides. */
+static int read_dscp(struct walk *walk, const struct node *node, void *into, const void *mapping)
+{
+	struct config_dscp *dscp = into;
+	int err;
+
+	if (node->kind == NODE_MAPPING)
+		return walk_mapping(walk, node, into, mapping);
+	err = config_read_dscp(walk, node, &dscp->leg, NULL);
+	if (!err)
+		dscp->plain = dscp->leg;
+	return err;
+}
+
 /* The tables, innermost first */
 
 static const char *const role_words[] = {"cpe", "concentrator", NULL};
@@ -274,6 +288,13 @@ static const struct key preserve_keys[] = {
 	{"ipv6", walk_bool, NULL, AT(preserve_source_v6), FOR_BOTH},
 };
 static const struct mapping preserve = MAPPING(preserve_keys);
+#define IN_DSCP(field) .offset = offsetof(struct config_dscp, field)
+static const struct key dscp_keys[] = {
+	{"leg", config_read_dscp, NULL, IN_DSCP(leg), .flags = FOR_BOTH},
+	{"lan", config_read_dscp, NULL, IN_DSCP(plain), .flags = FOR_CPE},
+	{"internet", config_read_dscp, NULL, IN_DSCP(plain), .flags = FOR_CONCENTRATOR},
+};
+static const struct mapping dscp = MAPPING(dscp_keys);
 static const struct key lifetime_keys[] = {
 	{"tcp_established", walk_duration, &duration_ms, AT(lifetimes.tcp_established_ms),
 	 FOR_BOTH},
@@ -318,6 +339,7 @@ static const struct key root_keys[] = {
 	{"congestion_control", walk_word, congestion_words, AT(congestion), FOR_BOTH},
 	{"udp", config_read_udp, NULL, AT(udp), FOR_BOTH},
 	{"preserve_source", walk_mapping, &preserve, 0, FOR_BOTH},
+	{"dscp", read_dscp, &dscp, AT(dscp), FOR_BOTH},
 	{"fastclose_on_expiry", walk_bool, NULL, AT(fastclose_on_expiry), FOR_BOTH},
 	{"lifetimes", walk_mapping, &lifetimes, 0, FOR_BOTH},
 	{"limits", walk_mapping, &limits, 0, FOR_BOTH},
@@ -350,6 +372,7 @@ static void set_defaults(struct config *config)
 	strcpy(config->name, role_words[config->role]);
 	config->udp = config->role == ROLE_CPE ? UDP_STREAM : UDP_BOTH;
 	config->preserve_source_v6 = true;
+	config->dscp.leg = config->dscp.plain = CONFIG_DSCP_PRESERVE;
 	config->lifetimes.tcp_established_ms = 7440 * 1000;
 	config->lifetimes.tcp_transitory_ms = 240 * 1000;
 	config->lifetimes.reset_ms = 240 * 1000;

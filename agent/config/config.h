@@ -27,6 +27,7 @@ enum {
 	CONFIG_MAX_SUBSCRIBERS = 1024,
 	CONFIG_MAX_SOURCES = 8,
 	CONFIG_DEFAULT_PORT = 6824, /* of a concentrator that is given none */
+	CONFIG_DSCP_PRESERVE = 64,
 };
 
 enum config_role { ROLE_CPE, ROLE_CONCENTRATOR };
@@ -100,6 +101,12 @@ struct config_binding_log {
 	char file[CONFIG_PATH_BYTES]; /* absolute; empty: the journal or standard error */
 };
 
+/* Of what is sent on each side: 0 to 63, or CONFIG_DSCP_PRESERVE, the default. */
+struct config_dscp {
+	unsigned int leg;
+	unsigned int plain; /* CPE: lan; concentrator: internet */
+};
+
 struct config_lifetimes { /* milliseconds */
 	uint32_t tcp_established_ms; /* default 7440 s (RFC 5382 REQ-5) */
 	uint32_t tcp_transitory_ms; /* default 240 s */
@@ -115,6 +122,7 @@ struct config {
 	enum config_congestion congestion;
 	enum config_udp udp;
 	bool preserve_source_v4, preserve_source_v6;
+	struct config_dscp dscp;
 	bool fastclose_on_expiry;
 	struct config_lifetimes lifetimes;
 	unsigned int workers; /* 0: one per CPU */
@@ -153,6 +161,12 @@ struct config {
 	struct config_subscriber subscribers[CONFIG_MAX_SUBSCRIBERS];
 	struct config_binding_log binding_log;
 };
+
+/* What to send where this was configured and that was received. */
+static inline uint8_t config_dscp(unsigned int configured, uint8_t received)
+{
+	return configured == CONFIG_DSCP_PRESERVE ? received : (uint8_t)configured;
+}
 
 /* Where a file is wrong, in words: "lan.interfaces: expected a list". */
 struct config_error {

@@ -254,6 +254,17 @@ int config_read_port(struct walk *walk, const struct node *node, void *into, con
 	return 0;
 }
 
+int config_read_dscp(struct walk *walk, const struct node *node, void *into, const void *with)
+{
+	unsigned int dscp = CONFIG_DSCP_PRESERVE;
+
+	if (node->kind != NODE_SCALAR ||
+	    (strcmp(node->text, "preserve") != 0 && value_number(node->text, 0, 63, &dscp) < 0))
+		return walk_expected(walk, node, "a number from 0 to 63 or preserve");
+	*(unsigned int *)into = dscp;
+	return 0;
+}
+
 int config_read_gateway(struct walk *walk, const struct node *node, void *into, const void *with)
 {
 	struct config_link *link = into;

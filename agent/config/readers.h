@@ -41,6 +41,8 @@ int config_read_gateway(struct walk *walk, const struct node *node, void *into, 
 /* unsigned int: even, 2 to 64512 */
 int config_read_port_block(struct walk *walk, const struct node *node, void *into,
 			   const void *unused);
+/* unsigned int: 0 to 63, or CONFIG_DSCP_PRESERVE */
+int config_read_dscp(struct walk *walk, const struct node *node, void *into, const void *unused);
 /* enum config_udp */
 int config_read_udp(struct walk *walk, const struct node *node, void *into, const void *unused);
 /* uint8_t */

@@ -13,6 +13,7 @@
 #include "opening.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -208,6 +209,39 @@ static void dial_again(struct worker *worker, struct session *session)
 	dial(worker, session);
 }
 
+/* DSCP towards who is accepted: the dialled side's answer, or as configured */
+
+static unsigned int accepted_rule(const struct worker *worker)
+{
+	const struct config_dscp *dscp = &worker->config->dscp;
+
+	return accepts_hosts(worker) ? dscp->plain : dscp->leg;
+}
+
+static void take_answer(struct worker *worker, struct session *session)
+{
+	int fd = dialled(worker, session)->fd;
+	struct plait_session_key key = {.protocol = IPPROTO_TCP};
+
+	if (accepted_rule(worker) == CONFIG_DSCP_PRESERVE && !socket_local(fd, &key.inside) &&
+	    !socket_peer(fd, &key.remote))
+		session->answered_dscp = dataplane_take_answer(worker->dataplane, &key);
+}
+
+static uint8_t accepted_dscp(const struct worker *worker, const struct session *session)
+{
+	return config_dscp(accepted_rule(worker), session->answered_dscp);
+}
+
+/* Where no held SYN has told the kernel, and for subflows to come. */
+static void mark_accepted(struct worker *worker, struct session *session)
+{
+	uint8_t dscp = accepted_dscp(worker, session);
+
+	if (dscp || worker->ops->eager)
+		socket_set_dscp(accepted(worker, session)->fd, dscp);
+}
+
 /* Letting the SYN go */
 
 static void let_go(struct worker *worker, struct session *session)
@@ -219,6 +253,8 @@ static void let_go(struct worker *worker, struct session *session)
 	if (held->in_time_wait &&
 	    !time_wait_end(&worker->sock_diag, &session->local, &session->peer))
 		count(worker, PLAIT_TIME_WAIT_ENDED);
+	/* the kernel reflects it: SYN+ACK and all that follows (net.ipv4.tcp_reflect_tos) */
+	syn_segment_set_dscp(held->frame, &held->syn, accepted_dscp(worker, session));
 	if (tap_let_go(worker->tap_fd, held->frame, held->frame_bytes, worker->index,
 		       held->ifindex))
 		count(worker, PLAIT_LET_GO_FAILED);
@@ -240,12 +276,14 @@ static void start_relay(struct worker *worker, struct session *session)
 		return;
 	}
 	worker_held_free(worker, session);
+	mark_accepted(worker, session);
 	relay_start(worker, session);
 }
 
 static void dial_done(struct worker *worker, struct session *session)
 {
 	session->dialled = true;
+	take_answer(worker, session);
 	if (session->stage == STAGE_LATE)
 		return; /* until somebody claims it */
 	if (accepted(worker, session)->fd < 0)
@@ -391,6 +429,7 @@ void opening_syn(struct worker *worker, const struct plait_held_syn *record)
 	session->held = held;
 	session->peer = held->syn.source;
 	session->local = held->syn.destination;
+	session->asked_dscp = held->syn.dscp;
 	new_syn(worker, session);
 }
 

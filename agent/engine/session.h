@@ -86,6 +86,8 @@ struct session {
 	uint8_t stage; /* enum session_stage */
 	uint8_t attempts; /* of dialling */
 	uint8_t join_tries;
+	uint8_t asked_dscp; /* of the held SYN */
+	uint8_t answered_dscp; /* of the dialled side's SYN+ACK */
 	bool dialled; /* the dialled side is connected */
 	bool published; /* key is in the sessions map */
 	bool transparent; /* concentrator: inside keeps the host's own address */

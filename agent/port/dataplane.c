@@ -36,7 +36,7 @@ enum {
 struct dataplane {
 	struct bpf_object *object;
 	char pin_dir[PATH_MAX / 4];
-	int sessions_fd, lapsed_fd, packet_counters_fd;
+	int sessions_fd, lapsed_fd, answers_fd, packet_counters_fd;
 	unsigned int workers;
 	int ring_fd[PLAIT_MAX_WORKERS];
 	struct plait_agent_counters *counters;
@@ -216,6 +216,7 @@ static int load(struct dataplane *dataplane, const struct dataplane_size *sizes)
 	dataplane->sessions_fd = bpf_object__find_map_fd_by_name(dataplane->object, "sessions");
 	dataplane->lapsed_fd =
 		bpf_object__find_map_fd_by_name(dataplane->object, "lapsed_sessions");
+	dataplane->answers_fd = bpf_object__find_map_fd_by_name(dataplane->object, "answers");
 	dataplane->packet_counters_fd =
 		bpf_object__find_map_fd_by_name(dataplane->object, "packet_counters");
 	err = open_rings(dataplane);
@@ -390,6 +391,15 @@ int dataplane_session_read(struct dataplane *dataplane, const struct plait_sessi
 			   struct plait_session_value *out)
 {
 	return bpf_map_lookup_elem(dataplane->sessions_fd, key, out) ? -errno : 0;
+}
+
+uint8_t dataplane_take_answer(struct dataplane *dataplane, const struct plait_session_key *key)
+{
+	uint8_t dscp = 0;
+
+	if (!bpf_map_lookup_elem(dataplane->answers_fd, key, &dscp))
+		bpf_map_delete_elem(dataplane->answers_fd, key);
+	return dscp;
 }
 
 int dataplane_ring_fd(struct dataplane *dataplane, unsigned int worker)

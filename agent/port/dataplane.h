@@ -71,6 +71,12 @@ void dataplane_sessions_lapse(struct dataplane *dataplane, uint64_t until_ns);
 int dataplane_session_read(struct dataplane *dataplane, const struct plait_session_key *key,
 			   struct plait_session_value *out);
 
+/*
+ * Take the DSCP that the far side's SYN+ACK had, by the addresses its SYN had. 0 if none
+ * is known. Thread-safe.
+ */
+uint8_t dataplane_take_answer(struct dataplane *dataplane, const struct plait_session_key *key);
+
 /* Worker's ring buffer of held SYNs, borrowed. */
 int dataplane_ring_fd(struct dataplane *dataplane, unsigned int worker);
 

@@ -100,13 +100,24 @@ static int start_connect(int fd, const struct plait_addr *to)
 	return 0;
 }
 
-int tcp_dial(const struct plait_addr *from, const struct plait_addr *to)
+int socket_set_dscp(int fd, uint8_t dscp)
+{
+	int err = set(fd, IPPROTO_IP, IP_TOS, dscp << 2);
+
+	if (!err) /* refused by MPTCP and IPv4 sockets */
+		set(fd, IPPROTO_IPV6, IPV6_TCLASS, dscp << 2);
+	return err;
+}
+
+int tcp_dial(const struct plait_addr *from, const struct plait_addr *to, uint8_t dscp)
 {
 	int err, fd = new_socket(to->family, IPPROTO_TCP);
 
 	if (fd < 0)
 		return fd;
 	err = set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	if (!err && dscp)
+		err = socket_set_dscp(fd, dscp);
 	if (!err && from) {
 		err = socket_be_transparent(fd, from->family);
 		if (!err)
@@ -179,7 +190,7 @@ static int new_leg_socket(int family, struct plait_addr *from, struct plait_addr
 }
 
 int mptcp_dial(const struct plait_addr *from, const struct plait_addr *to,
-	       const struct leg_options *options, const uint8_t *payload, size_t len)
+	       const struct leg_options *options, uint8_t dscp, const uint8_t *payload, size_t len)
 {
 	struct plait_addr own = *from, peer = *to;
 	struct sockaddr_storage address;
@@ -190,6 +201,8 @@ int mptcp_dial(const struct plait_addr *from, const struct plait_addr *to,
 	if (fd < 0)
 		return fd;
 	err = prepare_leg(fd, options);
+	if (!err && dscp)
+		err = socket_set_dscp(fd, dscp);
 	if (!err)
 		err = set(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
 	if (!err)
@@ -237,6 +250,16 @@ int socket_local(int fd, struct plait_addr *out)
 	socklen_t len = sizeof(address);
 
 	if (getsockname(fd, (struct sockaddr *)&address, &len))
+		return -errno;
+	return addr_from_sockaddr(&address, out) ? 0 : -EAFNOSUPPORT;
+}
+
+int socket_peer(int fd, struct plait_addr *out)
+{
+	struct sockaddr_storage address;
+	socklen_t len = sizeof(address);
+
+	if (getpeername(fd, (struct sockaddr *)&address, &len))
 		return -errno;
 	return addr_from_sockaddr(&address, out) ? 0 : -EAFNOSUPPORT;
 }

@@ -26,7 +26,7 @@ int tcp_listen_transparent(const struct plait_addr *addr);
  * Connect by plain TCP. from may be NULL: the kernel chooses; otherwise the
  * connection comes from exactly that address and port, whoever owns it.
  */
-int tcp_dial(const struct plait_addr *from, const struct plait_addr *to);
+int tcp_dial(const struct plait_addr *from, const struct plait_addr *to, uint8_t dscp);
 
 /* What sockets of legs have in common; subflows and accepted sockets inherit it. */
 struct leg_options {
@@ -48,7 +48,13 @@ int mptcp_listen(const struct plait_addr *addr, const struct leg_options *option
  * backlog of the socket holds it all, so payload is never cut.
  */
 int mptcp_dial(const struct plait_addr *from, const struct plait_addr *to,
-	       const struct leg_options *options, const uint8_t *payload, size_t len);
+	       const struct leg_options *options, uint8_t dscp, const uint8_t *payload, size_t len);
+
+/*
+ * What the socket sends from now on has this DSCP; ECN stays. That of an MPTCP socket is
+ * its subflows', and bpf/lib/dscp.h writes it into IPv6 packets. 0 or negative errno.
+ */
+int socket_set_dscp(int fd, uint8_t dscp);
 
 /* Connect by MPTCP from a link's address, with nothing in the SYN. */
 int mptcp_connect(const struct plait_addr *from, const struct plait_addr *to);
@@ -56,8 +62,9 @@ int mptcp_connect(const struct plait_addr *from, const struct plait_addr *to);
 /* Take a waiting connection: its socket, or -EAGAIN or another negative errno. */
 int socket_accept(int listener, struct plait_addr *peer, struct plait_addr *local);
 
-/* The address a socket is bound to. */
+/* The address a socket is bound to, and the one it is connected to. */
 int socket_local(int fd, struct plait_addr *out);
+int socket_peer(int fd, struct plait_addr *out);
 
 /* Why connecting failed, as negative errno, or 0. */
 int socket_error(int fd);

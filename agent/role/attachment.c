@@ -106,21 +106,30 @@ static void route_anew(struct attachment *attachment, const struct plait_addr lo
 	memcpy(attachment->routed, local, sizeof(attachment->routed));
 }
 
-/* An interface that goes takes its programs along; one that comes needs them. */
-static void attach_twin(struct attachment *attachment, bool ethernet)
+static void attach(struct attachment *attachment, int *fd, const char *program,
+		   enum dataplane_hook hook)
 {
-	const char *program = ethernet ? "leg_egress_ether" : "leg_egress_raw";
-
-	if (attachment->twin_fd >= 0)
-		close(attachment->twin_fd);
-	attachment->twin_fd = -1;
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
 	if (!attachment->ifindex)
 		return;
-	attachment->twin_fd = dataplane_attach_own(attachment->instance->dataplane, program,
-						   attachment->ifindex, HOOK_EGRESS);
-	if (attachment->twin_fd < 0)
+	*fd = dataplane_attach_own(attachment->instance->dataplane, program, attachment->ifindex,
+				   hook);
+	if (*fd < 0)
 		log_warning("attaching %s to %s: %s", program, attachment->config->interface,
-			    strerror(-attachment->twin_fd));
+			    strerror(-*fd));
+}
+
+/* An interface that goes takes its programs along; one that comes needs them. */
+static void attach_programs(struct attachment *attachment, bool ethernet)
+{
+	attach(attachment, &attachment->egress_fd, ethernet ? "leg_egress_ether" : "leg_egress_raw",
+	       HOOK_EGRESS);
+	/* what it notes is for the LAN */
+	if (attachment->instance->config->dscp.plain == CONFIG_DSCP_PRESERVE)
+		attach(attachment, &attachment->ingress_fd,
+		       ethernet ? "leg_ingress_ether" : "leg_ingress_raw", HOOK_INGRESS);
 }
 
 void attachment_open(struct attachment *attachment, struct instance *instance,
@@ -130,13 +139,15 @@ void attachment_open(struct attachment *attachment, struct instance *instance,
 	attachment->remotes = remotes;
 	attachment->config = &instance->config->links[link];
 	attachment->table = instance->mark_base + FIRST_LINK_TABLE + link;
-	attachment->twin_fd = -1;
+	attachment->egress_fd = attachment->ingress_fd = -1;
 }
 
 void attachment_close(struct attachment *attachment)
 {
-	if (attachment->twin_fd >= 0)
-		close(attachment->twin_fd);
+	if (attachment->egress_fd >= 0)
+		close(attachment->egress_fd);
+	if (attachment->ingress_fd >= 0)
+		close(attachment->ingress_fd);
 }
 
 bool attachment_find(struct attachment *attachment)
@@ -147,7 +158,7 @@ bool attachment_find(struct attachment *attachment)
 		found.ifindex = 0;
 	if (found.ifindex != attachment->ifindex) {
 		attachment->ifindex = found.ifindex;
-		attach_twin(attachment, found.ethernet);
+		attach_programs(attachment, found.ethernet);
 	}
 	return found.up && found.carrier;
 }

@@ -152,9 +152,12 @@ static enum judged judge_syn(void *role, struct session *session, const struct h
 
 static int dial(void *role, struct session *session, const uint8_t *early, size_t early_len)
 {
+	const struct concentrator *concentrator = role;
+	const struct config *config = concentrator->instance.config;
 	bool chosen = session->transparent || session->binding;
 
-	return tcp_dial(chosen ? &session->key.inside : NULL, &session->key.remote);
+	return tcp_dial(chosen ? &session->key.inside : NULL, &session->key.remote,
+			config_dscp(config->dscp.plain, session->asked_dscp));
 }
 
 /* Setting up */

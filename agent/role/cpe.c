@@ -78,15 +78,16 @@ static int write_payload(const struct cpe *cpe, const struct session *session, c
 	return len + (int)early_len;
 }
 
-static int dial_path(const struct cpe *cpe, struct path *path, const uint8_t *payload, size_t len)
+static int dial_path(const struct cpe *cpe, struct path *path, uint8_t dscp, const uint8_t *payload,
+		     size_t len)
 {
 	const struct leg_options *leg = &cpe->instance.leg;
-	int fd = mptcp_dial(&path->local, &path->remote, leg, payload, len);
+	int fd = mptcp_dial(&path->local, &path->remote, leg, dscp, payload, len);
 
 	if (fd != -EADDRINUSE || !path->local.port)
 		return fd;
 	path->local.port = 0; /* taken meanwhile: any other will do */
-	return mptcp_dial(&path->local, &path->remote, leg, payload, len);
+	return mptcp_dial(&path->local, &path->remote, leg, dscp, payload, len);
 }
 
 /* Connections of one host to one server are spread too: their ports differ. */
@@ -120,6 +121,7 @@ static int choose_path(struct cpe *cpe, struct session *session, struct path *ou
 static int dial(void *role, struct session *session, const uint8_t *early, size_t early_len)
 {
 	struct cpe *cpe = role;
+	uint8_t dscp = config_dscp(cpe->instance.config->dscp.leg, session->asked_dscp);
 	uint8_t payload[PLAIT_PREAMBLE_MAX + EARLY_BYTES_MAX];
 	struct path path;
 	int len, err = choose_path(cpe, session, &path);
@@ -127,7 +129,7 @@ static int dial(void *role, struct session *session, const uint8_t *early, size_
 	if (err)
 		return err;
 	len = write_payload(cpe, session, early, early_len, payload, sizeof(payload));
-	return len < 0 ? len : dial_path(cpe, &path, payload, (size_t)len);
+	return len < 0 ? len : dial_path(cpe, &path, dscp, payload, (size_t)len);
 }
 
 static unsigned int join(void *role, struct worker *worker, struct session *session)

@@ -102,6 +102,9 @@ static int change_sysctls(struct instance *instance)
 	 */
 	if (!err)
 		err = sysctl_change(&instance->former, "net/ipv4/tcp_tw_reuse", "1");
+	/* how what is accepted gets the DSCP that the agent has put into its SYN */
+	if (!err)
+		err = sysctl_change(&instance->former, "net/ipv4/tcp_reflect_tos", "1");
 	/* what a silent subflow has in flight goes over another after one time-out, not four */
 	return err ? err : sysctl_change(&instance->former, "net/mptcp/stale_loss_cnt", "1");
 }

@@ -42,6 +42,7 @@ struct segment {
 	__u32 payload_bytes; /* by the IP header */
 	__u32 sequence; /* host byte order */
 	__u8 flags; /* enum tcp_flag */
+	__u8 traffic_class; /* DSCP and ECN */
 };
 
 static __always_inline bool is_syn(const struct segment *segment)
@@ -67,6 +68,7 @@ static __always_inline int parse_ipv4(struct __sk_buff *skb, __u32 l3, struct se
 	__builtin_memcpy(out->source.ip, &ip->saddr, 4);
 	__builtin_memcpy(out->destination.ip, &ip->daddr, 4);
 	out->source.family = out->destination.family = AF_INET;
+	out->traffic_class = ip->tos;
 	out->l4_offset = l3 + header;
 	/* a GRO packet beyond 64 KB (BIG TCP) has total length 0 */
 	left = total ? total - header : (int)skb->len - (int)l3 - header;
@@ -106,6 +108,7 @@ static __always_inline int parse_ipv6(struct __sk_buff *skb, __u32 l3, struct se
 	__builtin_memcpy(out->source.ip, &ip->saddr, 16);
 	__builtin_memcpy(out->destination.ip, &ip->daddr, 16);
 	out->source.family = out->destination.family = AF_INET6;
+	out->traffic_class = ip->priority << 4 | ip->flow_lbl[0] >> 4;
 	out->l4_offset = offset;
 	return left < 0 ? -2 : left;
 }

@@ -9,6 +9,7 @@
 #define PLAIT_BPF_TWIN_H
 
 #include "count.h"
+#include "dscp.h"
 #include "parse.h"
 
 static __always_inline int send_twice(struct __sk_buff *skb)
@@ -25,6 +26,7 @@ static __always_inline int leg_egress(struct __sk_buff *skb, __u32 l2_bytes)
 
 	if (skb->mark != settings.mark_base + PLAIT_MARK_LEG)
 		return VERDICT_NEXT;
+	mark_as_socket(skb, l2_bytes);
 	if (parse_tcp(skb, l2_bytes, &segment) != PARSED_TCP || !(segment.flags & TCP_SYN))
 		return VERDICT_NEXT;
 	if (read_options(skb, &segment).mptcp == MPTCP_JOIN)

@@ -32,6 +32,15 @@ class Packet:
     flags: int = 0
     options: list = dataclasses.field(default_factory=list)
     payload: bytes = b""
+    traffic_class: int = 0
+
+    @property
+    def dscp(self):
+        return self.traffic_class >> 2
+
+    @property
+    def ecn(self):
+        return self.traffic_class & 3
 
     @property
     def mptcp(self):
@@ -61,14 +70,15 @@ def read_packet(frame, outgoing):
     if ether_type == 0x0800:
         header, protocol = (ip[0] & 15) * 4, ip[9]
         l4 = ip[header:struct.unpack_from("!H", ip, 2)[0]]
-        addresses = ip[12:16], ip[16:20]
+        addresses, traffic_class = (ip[12:16], ip[16:20]), ip[1]
     elif ether_type == 0x86dd:
         protocol = ip[6]
         l4 = ip[40:40 + struct.unpack_from("!H", ip, 4)[0]]
-        addresses = ip[8:24], ip[24:40]
+        addresses, traffic_class = (ip[8:24], ip[24:40]), (ip[0] << 4 | ip[1] >> 4) & 0xff
     else:
         return None
-    packet = Packet(outgoing, *(str(ipaddress.ip_address(a)) for a in addresses), protocol)
+    packet = Packet(outgoing, *(str(ipaddress.ip_address(a)) for a in addresses), protocol,
+                    traffic_class=traffic_class)
     if protocol == socket.IPPROTO_TCP:
         packet.sport, packet.dport, packet.seq, packet.ack, offset, packet.flags = \
             struct.unpack_from("!HHIIBB", l4)

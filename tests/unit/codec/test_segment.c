@@ -189,6 +189,51 @@ Test(segment, reads_an_ipv6_syn_behind_extension_headers)
 	cr_expect_eq(syn.payload_len, 0);
 }
 
+static uint16_t sum_of_ipv4_header(const uint8_t *ip)
+{
+	uint32_t sum = 0;
+
+	for (int i = 0; i < 20; i += 2)
+		sum += ip[i] << 8 | ip[i + 1];
+	return (uint16_t)((sum & 0xffff) + (sum >> 16));
+}
+
+/* The bits of keep stand beside the DSCP, in the header's second octet. */
+static void set_and_read_every_dscp(const uint8_t *frame, size_t len, uint8_t keep)
+{
+	uint8_t *copy = exactly(frame, len);
+	struct syn_segment syn, again;
+
+	copy[L3 + 1] |= keep;
+	cr_assert_eq(syn_segment_read(copy, len, &syn), 0);
+	cr_expect_eq(syn.dscp, 0);
+	if (syn.source.family == AF_INET) /* a header that is right to begin with */
+		copy[L3 + 11] = (uint8_t)(copy[L3 + 11] - keep);
+	for (unsigned int i = 0; i <= 64; i++) {
+		uint8_t dscp = i * 5 % 64; /* every one, and 0 again */
+
+		syn_segment_set_dscp(copy, &syn, dscp);
+		cr_assert_eq(syn_segment_read(copy, len, &again), 0);
+		cr_expect_eq(again.dscp, dscp);
+		if (syn.source.family == AF_INET)
+			cr_expect_eq(sum_of_ipv4_header(copy + L3), 0xffff);
+	}
+	cr_expect_eq(copy[L3 + 1], keep);
+	copy[L3 + 1] = 0;
+	if (syn.source.family == AF_INET)
+		copy[L3 + 11] = (uint8_t)(copy[L3 + 11] + keep);
+	cr_expect_arr_eq(copy, frame, len, "nothing else has changed");
+	free(copy);
+}
+
+Test(segment, sets_the_dscp_and_nothing_else)
+{
+	set_and_read_every_dscp(syn4, sizeof(syn4), 0);
+	set_and_read_every_dscp(syn4, sizeof(syn4), 0x03);
+	set_and_read_every_dscp(syn6, sizeof(syn6), 0);
+	set_and_read_every_dscp(syn6, sizeof(syn6), 0x3f); /* and some of the flow label */
+}
+
 Test(segment, does_not_count_padding)
 {
 	uint8_t frame[1500] = {};

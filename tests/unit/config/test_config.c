@@ -73,6 +73,8 @@ Test(config, cpe_defaults)
 	cr_expect_eq(config.udp, UDP_STREAM);
 	cr_expect_not(config.preserve_source_v4);
 	cr_expect(config.preserve_source_v6);
+	cr_expect_eq(config.dscp.leg, CONFIG_DSCP_PRESERVE);
+	cr_expect_eq(config.dscp.plain, CONFIG_DSCP_PRESERVE);
 	cr_expect_not(config.fastclose_on_expiry);
 	cr_expect_eq(config.lifetimes.tcp_established_ms, 7440000);
 	cr_expect_eq(config.lifetimes.tcp_transitory_ms, 240000);
@@ -220,6 +222,19 @@ Test(config, concentrator_of_the_design)
 	cr_expect_eq(config.udp, UDP_BOTH);
 }
 
+Test(config, one_dscp_is_that_of_both_sides)
+{
+	cr_assert_eq(read_text(CPE "dscp: 46\n"), 0);
+	cr_expect_eq(config.dscp.leg, 46);
+	cr_expect_eq(config.dscp.plain, 46);
+	cr_assert_eq(read_text(CPE "dscp: preserve\n"), 0);
+	cr_expect_eq(config.dscp.leg, CONFIG_DSCP_PRESERVE);
+	cr_expect_eq(config.dscp.plain, CONFIG_DSCP_PRESERVE);
+	cr_assert_eq(read_text(CPE "dscp: {lan: 10}\n"), 0);
+	cr_expect_eq(config.dscp.leg, CONFIG_DSCP_PRESERVE);
+	cr_expect_eq(config.dscp.plain, 10);
+}
+
 Test(config, every_key_of_a_cpe)
 {
 	static const char yaml[] =
@@ -249,6 +264,7 @@ Test(config, every_key_of_a_cpe)
 		"concentrator_selection: weighted\n"
 		"udp: datagram\n"
 		"preserve_source: {ipv4: true, ipv6: false}\n"
+		"dscp: {leg: 0, lan: 63}\n"
 		"fastclose_on_expiry: true\n"
 		"lifetimes: {tcp_established: 2h, tcp_transitory: 5min, reset: 50ms, udp: 120s}\n"
 		"limits: {sessions: 100, held_syns: 7, subflows: 1}\n"
@@ -308,6 +324,8 @@ Test(config, every_key_of_a_cpe)
 	cr_expect_eq(config.udp, UDP_DATAGRAM);
 	cr_expect(config.preserve_source_v4);
 	cr_expect_not(config.preserve_source_v6);
+	cr_expect_eq(config.dscp.leg, 0);
+	cr_expect_eq(config.dscp.plain, 63);
 	cr_expect(config.fastclose_on_expiry);
 	cr_expect_eq(config.lifetimes.tcp_established_ms, 7200000);
 	cr_expect_eq(config.lifetimes.tcp_transitory_ms, 300000);
@@ -463,6 +481,14 @@ static struct bad bad_root[] = {
 	{CPE "preserve_source: {ipv5: true}\n", 5, 19, "preserve_source.ipv5: unknown key"},
 	{CPE "preserve_source:\n  ipv4: 1\n", 6, 9,
 	 "preserve_source.ipv4: expected true or false, not \"1\""},
+	{CPE "dscp: 64\n", 5, 7, "dscp: expected a number from 0 to 63 or preserve, not \"64\""},
+	{CPE "dscp: ef\n", 5, 7, "dscp: expected a number from 0 to 63 or preserve, not \"ef\""},
+	{CPE "dscp: {leg: -1}\n", 5, 13,
+	 "dscp.leg: expected a number from 0 to 63 or preserve, not \"-1\""},
+	{CPE "dscp: {lan: [1]}\n", 5, 13,
+	 "dscp.lan: expected a number from 0 to 63 or preserve, not a list"},
+	{CPE "dscp: [46]\n", 5, 7, "dscp: expected a number from 0 to 63 or preserve, not a list"},
+	{CPE "dscp: {internet: 0}\n", 5, 8, "dscp.internet: only for role: concentrator"},
 	{CPE "lifetimes: {udp: 119999ms}\n", 5, 18,
 	 "lifetimes.udp: expected a time of at least 120s, not \"119999ms\""},
 	{CPE "lifetimes: {reset: 0s}\n", 5, 20,
