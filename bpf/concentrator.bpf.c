@@ -49,18 +49,6 @@ struct {
 	__type(value, __u8);
 } pool_prefixes SEC(".maps");
 
-/*
- * Binding entries of connections that have an address of a pool. The agent writes;
- * its next run finds here which ports must rest. Sized by limits.bindings.
- */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 65536);
-	__type(key, struct plait_binding_key);
-	__type(value, struct plait_binding_value);
-} bindings SEC(".maps");
-
 static __always_inline bool is_within(void *prefixes, const struct plait_addr *addr)
 {
 	struct plait_prefix_key key = {.bits = 8 * sizeof(key.family) + 8 * sizeof(key.ip),
@@ -81,16 +69,7 @@ static __always_inline int capable_syn(struct __sk_buff *skb, const struct segme
 		return verdict(VERDICT_NEXT, PLAIT_SYN_WITHOUT_PAYLOAD);
 	if (!settings.hold)
 		return VERDICT_NEXT;
-	switch (syn_meets(skb, segment)) {
-	case MET_NOTHING:
-		return hold(skb, segment, false);
-	case MET_TIME_WAIT:
-		return hold(skb, segment, true);
-	case MET_ITSELF:
-		return verdict(VERDICT_DROP, PLAIT_SYN_DUPLICATE);
-	default:
-		return verdict(VERDICT_NEXT, PLAIT_SYN_MET_CONNECTION);
-	}
+	return hold_leg(skb, segment);
 }
 
 SEC("tc")
@@ -102,7 +81,10 @@ int customer_ingress(struct __sk_buff *skb)
 		return steer_let_go(skb, 0);
 	if (is_turned(skb))
 		return steer_error(skb);
-	if (parse_tcp(skb, ETH_HLEN, &segment) != PARSED_TCP || !is_for_customers(&segment))
+	if (parse_tcp(skb, ETH_HLEN, &segment) != PARSED_TCP)
+		return VERDICT_NEXT;
+	note_answer(&segment);
+	if (!is_for_customers(&segment))
 		return VERDICT_NEXT;
 	if (!is_within(&allowed, &segment.source)) /* strangers are not answered */
 		return verdict(VERDICT_DROP, PLAIT_SOURCE_NOT_ALLOWED);
@@ -112,7 +94,8 @@ int customer_ingress(struct __sk_buff *skb)
 			return verdict(VERDICT_DROP, PLAIT_JOIN_WITH_PAYLOAD);
 		return VERDICT_NEXT;
 	case MPTCP_NONE:
-		return hold(skb, &segment, false); /* the agent refuses it with a RST */
+		return hold(skb, &segment, PLAIT_SIDE_LEG,
+			    false); /* the agent refuses it with a RST */
 	case MPTCP_CAPABLE:
 		break;
 	}
@@ -147,6 +130,16 @@ static __always_inline int to_foreign_address(struct __sk_buff *skb, const struc
 	return nobody_s(skb, segment);
 }
 
+/* A configured binding lets it in: plain-mode-08 §4.4.2 (1). */
+static __always_inline bool is_let_in(const struct segment *segment)
+{
+	struct plait_binding_key key = {.external = segment->destination, .protocol = IPPROTO_TCP};
+	struct plait_binding_value *binding = bpf_map_lookup_elem(&bindings, &key);
+
+	return binding && binding->flags & PLAIT_BINDING_CONFIGURED &&
+	       !is_for_this_machine(&segment->source);
+}
+
 /* One interface may be both. */
 static __always_inline bool on_customer_side(struct __sk_buff *skb)
 {
@@ -161,6 +154,8 @@ int internet_ingress(struct __sk_buff *skb)
 	struct plait_session_value *session;
 	struct segment segment;
 
+	if (skb->mark == mark_of(PLAIT_MARK_LET_GO))
+		return steer_let_go(skb, mark_of(PLAIT_MARK_STEER));
 	if (is_turned(skb))
 		return steer_error(skb);
 	if (parse_tcp(skb, ETH_HLEN, &segment) != PARSED_TCP)
@@ -171,6 +166,10 @@ int internet_ingress(struct __sk_buff *skb)
 	session = session_find(&segment, DOWN);
 	if (session)
 		session_account(session, skb, DOWN, segment.flags);
+	if (is_syn(&segment) && is_let_in(&segment)) {
+		forget_lapsed(&segment, DOWN);
+		return hold_plain(skb, &segment);
+	}
 	if (is_local_address(&segment.destination))
 		return VERDICT_NEXT; /* the kernel knows what to do */
 	return to_foreign_address(skb, &segment, session);

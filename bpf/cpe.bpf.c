@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
  * CPE: new connections of the LAN's hosts are held for the agent, segments of
- * known ones go to its sockets, everything else is forwarded by the kernel.
+ * known ones go to its sockets, everything else is forwarded by the kernel. On links
+ * legs' SYNs go twice, and those that concentrators send to a binding are held.
  */
 #include "lib/count.h"
 #include "lib/dscp.h"
@@ -14,21 +15,13 @@
 #include "lib/steer.h"
 #include "lib/twin.h"
 
-/* Addresses in use get their own socket's answer: SYN+ACK to a copy, else a challenge. */
-static __always_inline int bonded_syn(struct __sk_buff *skb, const struct segment *segment)
-{
-	switch (syn_meets(skb, segment)) {
-	case MET_NOTHING:
-		return hold(skb, segment, false);
-	case MET_TIME_WAIT:
-		return hold(skb, segment, true);
-	default:
-		break;
-	}
-	if (steer_to_connection(skb, segment) == STEER_DONE)
-		return verdict(VERDICT_PASS, PLAIT_SYN_MET_CONNECTION);
-	return verdict(VERDICT_DROP, PLAIT_STEER_FAILED);
-}
+/* The concentrators' addresses (port 0), and whose each is. Agent writes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, struct plait_addr);
+	__type(value, __u8);
+} concentrators SEC(".maps");
 
 static __always_inline int new_connection(struct __sk_buff *skb, const struct segment *segment)
 {
@@ -42,7 +35,7 @@ static __always_inline int new_connection(struct __sk_buff *skb, const struct se
 	case PLAIT_DROP:
 		return verdict(VERDICT_DROP, PLAIT_DROP_POLICY);
 	default:
-		return bonded_syn(skb, segment);
+		return hold_plain(skb, segment);
 	}
 }
 
@@ -81,12 +74,13 @@ int lan_ingress(struct __sk_buff *skb)
 	case PARSED_TCP:
 		break;
 	}
+	note_answer(&segment);
 	session = session_find(&segment, UP);
 	if (!session)
 		return no_session(skb, &segment);
 	session_account(session, skb, UP, segment.flags);
 	if (is_syn(&segment))
-		return bonded_syn(skb, &segment);
+		return hold_plain(skb, &segment);
 	if (steer_to_connection(skb, &segment) == STEER_DONE)
 		return verdict(VERDICT_PASS, PLAIT_STEERED);
 	return verdict(VERDICT_DROP, PLAIT_STEER_FAILED);
@@ -119,25 +113,77 @@ int leg_egress_raw(struct __sk_buff *skb)
 	return leg_egress(skb, 0);
 }
 
-static __always_inline int leg_ingress(struct __sk_buff *skb, __u32 l2_bytes)
+/* From the internet, by way of a concentrator: plain-mode-08 §4.4.2 (2). */
+static __always_inline bool has_binding(const struct segment *segment)
 {
-	struct segment segment;
+	struct plait_binding_key key = {.external.port = segment->destination.port,
+					.protocol = IPPROTO_TCP};
 
-	if (parse_tcp(skb, l2_bytes, &segment) == PARSED_TCP)
-		note_answer(&segment);
-	return VERDICT_NEXT;
+	return is_local_address(&segment->destination) && bpf_map_lookup_elem(&bindings, &key);
+}
+
+static __always_inline bool is_from_concentrator(const struct segment *segment)
+{
+	struct plait_addr source = segment->source;
+
+	source.port = 0;
+	return bpf_map_lookup_elem(&concentrators, &source);
+}
+
+/*
+ * The kernel takes an MP_JOIN at a listener of the connection's own port only. The
+ * connection may be of another family.
+ */
+static __always_inline int steer_join(struct __sk_buff *skb, const struct segment *segment)
+{
+	bool v4 = segment->destination.family == AF_INET;
+	struct plait_addr nobody = {.family = segment->destination.family};
+	struct plait_addr at = v4 ? settings.join_v4 : settings.join_v6;
+
+	at.port = segment->destination.port;
+	return steer_to_socket(skb, lookup_tuple(skb, &nobody, &at), 0, PLAIT_JOIN_STEERED);
+}
+
+static __always_inline int incoming_leg(struct __sk_buff *skb, const struct segment *segment)
+{
+	if (!is_from_concentrator(segment))
+		return verdict(VERDICT_NEXT, PLAIT_SOURCE_NOT_ALLOWED);
+	switch (read_options(skb, segment).mptcp) {
+	case MPTCP_JOIN:
+		if (segment->payload_bytes)
+			return verdict(VERDICT_DROP, PLAIT_JOIN_WITH_PAYLOAD);
+		return steer_join(skb, segment);
+	case MPTCP_NONE:
+		return hold(skb, segment, PLAIT_SIDE_LEG, false); /* the agent refuses it */
+	default:
+		return hold_leg(skb, segment);
+	}
 }
 
 SEC("tc")
 int leg_ingress_ether(struct __sk_buff *skb)
 {
-	return leg_ingress(skb, ETH_HLEN);
+	struct segment segment;
+
+	if (skb->mark == mark_of(PLAIT_MARK_LET_GO))
+		return steer_let_go(skb, 0);
+	if (parse_tcp(skb, ETH_HLEN, &segment) != PARSED_TCP)
+		return VERDICT_NEXT;
+	note_answer(&segment);
+	if (is_syn(&segment) && has_binding(&segment))
+		return incoming_leg(skb, &segment);
+	return VERDICT_NEXT;
 }
 
+/* A frame that is held has an Ethernet header to come back with: no bindings here. */
 SEC("tc")
 int leg_ingress_raw(struct __sk_buff *skb)
 {
-	return leg_ingress(skb, 0);
+	struct segment segment;
+
+	if (parse_tcp(skb, 0, &segment) == PARSED_TCP)
+		note_answer(&segment);
+	return VERDICT_NEXT;
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -11,6 +11,7 @@
 
 enum {
 	PLAIT_MAX_WORKERS = 64,
+	PLAIT_MAX_LISTENERS = 2 * PLAIT_MAX_WORKERS,
 	PLAIT_MAX_POLICY_RULES = 64,
 	PLAIT_MAX_INTERFACES = 64,
 	PLAIT_MAX_PREFIXES = 64,
@@ -28,6 +29,12 @@ enum plait_mark_kind {
 	PLAIT_MARK_TWIN = 2, /* packet: the second copy of such a SYN */
 	PLAIT_MARK_LET_GO = 3, /* packet: a held SYN on its way back */
 	PLAIT_MARK_TURNED = 4, /* packet: an ICMP error of the kernel's own, turned round */
+};
+
+/* The two connections of a session. */
+enum plait_side {
+	PLAIT_SIDE_PLAIN = 0, /* a host's, or a server's */
+	PLAIT_SIDE_LEG = 1, /* by MPTCP, between CPE and concentrator */
 };
 
 /*
@@ -77,18 +84,27 @@ struct plait_prefix_key {
 	__u8 pad[3];
 };
 
-/* A binding entry is found by what it is in the internet. plain-mode-08 §4.3.2. */
+/*
+ * A binding entry is found by what it is in the internet, on a CPE by what it is at its
+ * links: any of their addresses (family 0), and a port. plain-mode-08 §4.3.2.
+ */
 struct plait_binding_key {
 	struct plait_addr external;
 	__u8 protocol; /* IANA number */
 	__u8 pad[3];
 };
 
+enum plait_binding_flag {
+	PLAIT_BINDING_CONFIGURED = 1, /* lets connections in; plain-mode-08 §4.4.2 */
+};
+
 /* Agent writes, once. */
 struct plait_binding_value {
 	__u64 created_ns; /* CLOCK_MONOTONIC */
 	struct plait_addr inside;
-	struct plait_addr subscriber; /* its first source address, port 0 */
+	struct plait_addr subscriber; /* its first source address, port 0; CPE: none */
+	__u32 flags; /* enum plait_binding_flag */
+	__u32 pad;
 };
 
 /* What a policy rule asks for. design W4, plain-mode-08 §4.2 and §4.4.1. */
@@ -115,7 +131,7 @@ struct plait_held_syn {
 	__u32 ifindex;
 	__u16 frame_bytes;
 	__u8 in_time_wait; /* its addresses are: an earlier connection's */
-	__u8 pad;
+	__u8 side; /* enum plait_side: what it begins */
 	__u8 frame[PLAIT_FRAME_MAX];
 };
 
@@ -125,7 +141,7 @@ struct plait_held_syn {
  */
 struct plait_let_go {
 	__u8 locally_administered; /* 0x02, so that it is a valid unicast source */
-	__u8 worker; /* whose listener answers */
+	__u8 listener; /* that answers: worker * 2 + enum plait_side */
 	__be32 ifindex; /* where it had arrived */
 } __attribute__((packed));
 
@@ -133,17 +149,19 @@ struct plait_let_go {
 struct plait_settings {
 	__u32 mark_base;
 	__u32 workers;
-	/* loopback ports of each worker's listeners for SYNs let go */
-	__be16 listener_v4[PLAIT_MAX_WORKERS];
-	__be16 listener_v6[PLAIT_MAX_WORKERS];
+	/* loopback ports of listeners for SYNs let go, by worker * 2 + enum plait_side */
+	__be16 listener_v4[PLAIT_MAX_LISTENERS];
+	__be16 listener_v6[PLAIT_MAX_LISTENERS];
 	__u32 hold; /* 0: the kernel answers SYNs with a payload at once */
+	/* CPE: where a listener for MP_JOINs is for each port of a binding; port 0 */
+	struct plait_addr join_v4, join_v6;
 };
 
 _Static_assert(sizeof(struct plait_session_key) == 44, "layout of plait_session_key");
 _Static_assert(sizeof(struct plait_session_value) == 56, "layout of plait_session_value");
 _Static_assert(sizeof(struct plait_lapsed_value) == 8, "layout of plait_lapsed_value");
 _Static_assert(sizeof(struct plait_binding_key) == 24, "layout of plait_binding_key");
-_Static_assert(sizeof(struct plait_binding_value) == 48, "layout of plait_binding_value");
+_Static_assert(sizeof(struct plait_binding_value) == 56, "layout of plait_binding_value");
 _Static_assert(sizeof(struct plait_prefix_key) == 24, "layout of plait_prefix_key");
 _Static_assert(sizeof(struct plait_policy_rule) == 56, "layout of plait_policy_rule");
 _Static_assert(sizeof(struct plait_held_syn) == 8 + PLAIT_FRAME_MAX, "layout of plait_held_syn");

@@ -26,6 +26,7 @@
 	X(STATELESS_LIMITED, stateless_limited, "the same, dropped: 100 RSTs a second are enough") \
 	X(STATELESS_DROPPED, stateless_dropped, "the same, dropped: RSTs, no ACK, or a source that must not be answered") \
 	X(SYN_UNSOLICITED, syn_unsolicited, "SYNs from the internet to an address of a pool, dropped") \
+	X(JOIN_STEERED, join_steered, "further subflows of connections from the internet, handed to their listener") \
 	X(SYN_HELD, syn_held, "SYNs held and handed to the agent") \
 	X(SYN_HOLD_FAILED, syn_hold_failed, "SYNs dropped: ring buffer full or frame too long") \
 	X(SYN_LET_GO, syn_let_go, "held SYNs let go") \
@@ -39,7 +40,7 @@
 	/* refused at the door */ \
 	X(PLAIN_TCP_REFUSED, plain_tcp_refused, "connections without MPTCP on the concentrator's port") \
 	X(JOIN_WITH_PAYLOAD, join_with_payload, "SYNs with MP_JOIN and a payload, dropped (plain-mode-08 §4.2)") \
-	X(SOURCE_NOT_ALLOWED, source_not_allowed, "connections from outside customer.allow") \
+	X(SOURCE_NOT_ALLOWED, source_not_allowed, "connections from outside customer.allow; CPE: to a binding, and not from a concentrator") \
 	X(DRAINING, draining, "connections refused because plaitd is ending") \
 	X(SYN_CHECKSUM, syn_checksum, "held SYNs with a wrong TCP checksum") \
 	X(SYN_MALFORMED, syn_malformed, "held SYNs whose headers could not be read") \
@@ -55,6 +56,7 @@
 	X(SUBSCRIBER_PORTS, subscriber_ports, "connections refused: the subscriber's external ports are in use") \
 	X(POOL_EXHAUSTED, pool_exhausted, "connections refused: no external port is left in the pool, or on the subscriber's address") \
 	X(NO_SOURCE, no_source, "connections refused: a prefix is translated, and the CPE does not say of whom") \
+	X(BINDING_UNKNOWN, binding_unknown, "connections from the internet that no configured binding lets in") \
 	X(BINDINGS_FULL, bindings_full, "connections refused: no room for another binding or subscriber") \
 	X(PREAMBLE_TIMEOUT, preamble_timeout, "connections that did not finish their preamble in time") \
 	X(HEALTH_CHECKS, health_checks, "connections closed before their first octet: CPEs that ask whether we answer") \

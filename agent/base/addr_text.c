@@ -10,6 +10,8 @@ struct addr_text addr_text(const struct plait_addr *addr)
 	struct addr_text out = {"-"};
 	char ip[INET6_ADDRSTRLEN];
 
+	if (!addr->family && addr->port)
+		snprintf(out.text, sizeof(out.text), "*:%u", ntohs(addr->port));
 	if (!addr->family || !inet_ntop(addr->family, addr->ip, ip, sizeof(ip)))
 		return out;
 	if (!addr->port)
@@ -81,6 +83,17 @@ struct plait_addr addr_v4_mapped(const struct plait_addr *addr)
 bool addr_same_ip(const struct plait_addr *a, const struct plait_addr *b)
 {
 	return a->family == b->family && !memcmp(a->ip, b->ip, sizeof(a->ip));
+}
+
+unsigned int addr_common_bits(const struct plait_addr *a, const struct plait_addr *b)
+{
+	unsigned int bits = 0, all = a->family == AF_INET ? 32 : 128;
+
+	if (a->family != b->family)
+		return 0;
+	while (bits < all && !((a->ip[bits / 8] ^ b->ip[bits / 8]) & 0x80 >> bits % 8))
+		bits++;
+	return bits;
 }
 
 bool addr_in_prefix(const struct plait_addr *addr, const struct plait_prefix *prefix)

@@ -15,7 +15,10 @@ struct addr_text {
 	char text[ADDR_TEXT_BYTES];
 };
 
-/* "192.0.2.1:80", "[2001:db8::1]:80"; without port if it is 0; "-" if family is 0. */
+/*
+ * "192.0.2.1:80", "[2001:db8::1]:80"; without port if it is 0; "*:80" without an address,
+ * "-" without either.
+ */
 struct addr_text addr_text(const struct plait_addr *addr);
 
 /* Fill *out; returns its length for bind() and connect(), 0 for an unset family. */
@@ -29,6 +32,9 @@ struct plait_addr addr_v4_mapped(const struct plait_addr *addr);
 
 /* Same family and address; ports are not looked at. */
 bool addr_same_ip(const struct plait_addr *a, const struct plait_addr *b);
+
+/* How many bits two addresses begin with alike; 0 for two families. */
+unsigned int addr_common_bits(const struct plait_addr *a, const struct plait_addr *b);
 
 /* addr lies in prefix; a prefix of family 0 holds every address. */
 bool addr_in_prefix(const struct plait_addr *addr, const struct plait_prefix *prefix);

@@ -148,3 +148,16 @@ int preamble_write(const struct preamble *preamble, uint8_t *bytes, size_t size)
 	memcpy(bytes, draft, length);
 	return length;
 }
+
+int syn_payload_write(const struct preamble *preamble, const uint8_t *early, size_t early_len,
+		      uint8_t *bytes, size_t size)
+{
+	int length = preamble_write(preamble, bytes, size);
+
+	if (length < 0)
+		return length;
+	if (early_len > size - (size_t)length)
+		return -ENOSPC;
+	memcpy(bytes + length, early, early_len);
+	return length + (int)early_len;
+}

@@ -39,6 +39,16 @@ int preamble_read(const uint8_t *bytes, size_t len, struct preamble *out);
  */
 int preamble_write(const struct preamble *preamble, uint8_t *bytes, size_t size);
 
-enum { PREAMBLE_READ_MAX = 64 };
+/*
+ * Write a preamble and the first octets of what follows it: early_len of them. Returns
+ * octets written, or what preamble_write() says; -ENOSPC if not all of it fits.
+ */
+int syn_payload_write(const struct preamble *preamble, const uint8_t *early, size_t early_len,
+		      uint8_t *bytes, size_t size);
+
+enum {
+	PREAMBLE_READ_MAX = 64,
+	SYN_PAYLOAD_MAX = 1460, /* more fits no SYN */
+};
 
 #endif

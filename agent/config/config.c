@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/addr_text.h"
+#include "binding.h"
 #include "document.h"
 #include "readers.h"
 #include "walk.h"
@@ -97,6 +99,20 @@ static int check_binding_log(struct walk *walk, const struct node *node, void *i
 	return 0;
 }
 
+/* Whatever their order in the file: pools are known now. */
+static int check_bindings(struct walk *walk, const struct node *node, void *into, const void *with)
+{
+	const struct node *bindings = node_value(node, "bindings");
+	const struct config *config = walk->config;
+	char why[BINDING_WHY_BYTES];
+
+	for (unsigned int i = 0; i < config->binding_count; i++)
+		if (binding_check(config, &config->bindings[i], i, why))
+			return walk_fail(walk, node_element(bindings, i), "bindings[%u]: %s", i,
+					 why);
+	return 0;
+}
+
 /* Elements that do not start out as zeros */
 
 static int read_link(struct walk *walk, const struct node *node, void *into, const void *mapping)
@@ -113,6 +129,12 @@ static int read_concentrator(struct walk *walk, const struct node *node, void *i
 	concentrator->port = CONFIG_DEFAULT_PORT;
 	concentrator->weight = 1;
 	concentrator->check_ms = DEFAULT_CHECK_MS;
+	return walk_mapping(walk, node, into, mapping);
+}
+
+static int read_binding(struct walk *walk, const struct node *node, void *into, const void *mapping)
+{
+	((struct config_binding *)into)->protocol = IPPROTO_TCP;
 	return walk_mapping(walk, node, into, mapping);
 }
 
@@ -264,6 +286,18 @@ static const struct key internet_keys[] = {
 };
 static const struct mapping internet = MAPPING(internet_keys);
 
+#define IN_BINDING(field) .offset = offsetof(struct config_binding, field)
+static const struct key binding_keys[] = {
+	{"protocol", config_read_protocol, NULL, IN_BINDING(protocol), .flags = FOR_BOTH},
+	{"port", config_read_own_port, NULL, IN_BINDING(external), .flags = FOR_CPE | REQUIRED},
+	{"external", config_read_endpoint, NULL, IN_BINDING(external),
+	 .flags = FOR_CONCENTRATOR | REQUIRED},
+	{"inside", config_read_endpoint, NULL, IN_BINDING(inside), .flags = FOR_BOTH | REQUIRED},
+};
+static const struct mapping binding = MAPPING(binding_keys);
+static const struct list config_bindings =
+	LIST(struct config, binding_count, bindings, .read = read_binding, .with = &binding);
+
 static const struct list subscriber_sources = LIST(struct config_subscriber, source_count, sources,
 						   .read = config_read_unique_address, .min = 1);
 static const struct key subscriber_keys[] = {
@@ -334,6 +368,7 @@ static const struct key root_keys[] = {
 	{"customer", walk_mapping, &customer, 0, FOR_CONCENTRATOR | REQUIRED},
 	{"internet", walk_mapping, &internet, 0, FOR_CONCENTRATOR | REQUIRED},
 	{"subscribers", walk_list, &subscribers, 0, FOR_CONCENTRATOR},
+	{"bindings", walk_list, &config_bindings, 0, FOR_BOTH},
 	{"binding_log", walk_mapping, &binding_log, AT(binding_log), FOR_CONCENTRATOR},
 	{"handshake", walk_word, handshake_words, AT(handshake), FOR_BOTH},
 	{"congestion_control", walk_word, congestion_words, AT(congestion), FOR_BOTH},
@@ -346,7 +381,7 @@ static const struct key root_keys[] = {
 	{"workers", walk_number, &workers, AT(workers), FOR_BOTH},
 	{"drain", walk_duration, NULL, AT(drain_ms), FOR_BOTH},
 };
-static const struct mapping root = MAPPING(root_keys);
+static const struct mapping root = MAPPING(root_keys, .check = check_bindings);
 
 /* Which keys there may be depends on the role, so it is read before all others. */
 static int read_role(struct walk *walk, const struct node *node)
@@ -365,6 +400,16 @@ static int read_role(struct walk *walk, const struct node *node)
 	if (err == 0)
 		walk_leave(walk, path_chars);
 	return err;
+}
+
+const struct config_subscriber *config_subscriber_of(const struct config *config,
+						     const struct plait_addr *addr)
+{
+	for (unsigned int i = 0; i < config->subscriber_count; i++)
+		for (unsigned int s = 0; s < config->subscribers[i].source_count; s++)
+			if (addr_same_ip(&config->subscribers[i].sources[s], addr))
+				return &config->subscribers[i];
+	return NULL;
 }
 
 static void set_defaults(struct config *config)

@@ -26,6 +26,7 @@ enum {
 	CONFIG_MAX_PREFIXES = PLAIT_MAX_PREFIXES,
 	CONFIG_MAX_SUBSCRIBERS = 1024,
 	CONFIG_MAX_SOURCES = 8,
+	CONFIG_MAX_BINDINGS = 256,
 	CONFIG_DEFAULT_PORT = 6824, /* of a concentrator that is given none */
 	CONFIG_DSCP_PRESERVE = 64,
 };
@@ -95,6 +96,13 @@ struct config_subscriber_limits { /* of each; 0: none */
 	unsigned int new_per_s; /* new_per_second: sessions */
 };
 
+/* Lets connections in (plain-mode-08 §4.4.2). */
+struct config_binding {
+	uint8_t protocol; /* IANA number */
+	struct plait_addr external; /* CPE: a port of any address of its links; family 0 */
+	struct plait_addr inside; /* CPE: a host's; concentrator: a CPE's */
+};
+
 struct config_binding_log {
 	enum config_log_per per;
 	bool destination; /* of each session, too */
@@ -132,6 +140,8 @@ struct config {
 	unsigned int max_bindings; /* limits.bindings, default 65536 */
 	unsigned int max_subscribers; /* limits.subscribers, default 16384 */
 	struct config_subscriber_limits subscriber_limits; /* limits.subscriber */
+	unsigned int binding_count;
+	struct config_binding bindings[CONFIG_MAX_BINDINGS];
 	uint32_t drain_ms; /* how long SIGTERM lets sessions finish, default 0 */
 
 	/* role: cpe */
@@ -167,6 +177,10 @@ static inline uint8_t config_dscp(unsigned int configured, uint8_t received)
 {
 	return configured == CONFIG_DSCP_PRESERVE ? received : (uint8_t)configured;
 }
+
+/* Who has this source address; NULL: nobody that has a name. */
+const struct config_subscriber *config_subscriber_of(const struct config *config,
+						     const struct plait_addr *addr);
 
 /* Where a file is wrong, in words: "lan.interfaces: expected a list". */
 struct config_error {

@@ -230,6 +230,15 @@ void document_free(struct document *document)
 	}
 }
 
+const struct node *node_element(const struct node *list, unsigned int index)
+{
+	const struct node *node = list->first;
+
+	while (node && index--)
+		node = node->next;
+	return node;
+}
+
 const struct node *node_value(const struct node *mapping, const char *key)
 {
 	for (const struct node *at = mapping->first; at; at = at->next->next)

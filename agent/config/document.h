@@ -36,6 +36,9 @@ struct document {
 int document_read(const char *text, size_t len, struct document *out, struct config_error *error);
 void document_free(struct document *document);
 
+/* The element of list with that index, or NULL. */
+const struct node *node_element(const struct node *list, unsigned int index);
+
 /* The value of key in mapping, or NULL. */
 const struct node *node_value(const struct node *mapping, const char *key);
 

@@ -254,6 +254,23 @@ int config_read_port(struct walk *walk, const struct node *node, void *into, con
 	return 0;
 }
 
+int config_read_endpoint(struct walk *walk, const struct node *node, void *into, const void *with)
+{
+	if (node->kind != NODE_SCALAR || value_endpoint(node->text, into) < 0)
+		return walk_expected(walk, node, "an address and a port such as 192.0.2.1:80");
+	return 0;
+}
+
+int config_read_own_port(struct walk *walk, const struct node *node, void *into, const void *with)
+{
+	unsigned int port;
+
+	if (node->kind != NODE_SCALAR || value_number(node->text, 1, 65535, &port) < 0)
+		return walk_expected(walk, node, "a port from 1 to 65535");
+	*(struct plait_addr *)into = (struct plait_addr){.port = htons((uint16_t)port)};
+	return 0;
+}
+
 int config_read_dscp(struct walk *walk, const struct node *node, void *into, const void *with)
 {
 	unsigned int dscp = CONFIG_DSCP_PRESERVE;

@@ -41,6 +41,12 @@ int config_read_gateway(struct walk *walk, const struct node *node, void *into, 
 /* unsigned int: even, 2 to 64512 */
 int config_read_port_block(struct walk *walk, const struct node *node, void *into,
 			   const void *unused);
+/* struct plait_addr: an address with its port */
+int config_read_endpoint(struct walk *walk, const struct node *node, void *into,
+			 const void *unused);
+/* struct plait_addr: a port of any address */
+int config_read_own_port(struct walk *walk, const struct node *node, void *into,
+			 const void *unused);
 /* unsigned int: 0 to 63, or CONFIG_DSCP_PRESERVE */
 int config_read_dscp(struct walk *walk, const struct node *node, void *into, const void *unused);
 /* enum config_udp */

@@ -18,6 +18,8 @@ int value_duration(const char *text, uint32_t *out_ms);
 int value_port_range(const char *text, uint16_t *first, uint16_t *last);
 /* The port of *out is 0. */
 int value_address(const char *text, struct plait_addr *out);
+/* "192.0.2.1:80", "[2001:db8::1]:80" */
+int value_endpoint(const char *text, struct plait_addr *out);
 /* "ADDRESS/BITS", or an address alone. Host bits are kept: see prefix_network(). */
 int value_prefix(const char *text, struct plait_prefix *out);
 

@@ -77,7 +77,7 @@ static void listener_ready(struct loop_watch *watch, uint32_t events)
 		if (fd == -EAGAIN)
 			return;
 		if (fd >= 0)
-			opening_accepted(listener->worker, fd, &peer, &local);
+			opening_accepted(listener->worker, listener->side, fd, &peer, &local);
 	}
 }
 
@@ -246,8 +246,10 @@ static void take_start(struct worker *worker, const struct worker_start *start)
 	worker->tap_fd = start->tap_fd;
 	worker->listener_count = start->listener_count;
 	for (unsigned int i = 0; i < start->listener_count; i++)
-		worker->listeners[i] = (struct listener){
-			.watch.ready = listener_ready, .worker = worker, .fd = start->listeners[i]};
+		worker->listeners[i] = (struct listener){.watch.ready = listener_ready,
+							 .worker = worker,
+							 .fd = start->listeners[i].fd,
+							 .side = start->listeners[i].side};
 }
 
 static int start_worker(struct engine *engine, struct worker *worker)

@@ -18,7 +18,10 @@ struct engine {
 struct worker_start {
 	int tap_fd;
 	unsigned int listener_count;
-	int listeners[WORKER_LISTENERS_MAX];
+	struct {
+		int fd;
+		enum which_side side;
+	} listeners[WORKER_LISTENERS_MAX];
 };
 
 /*

@@ -7,8 +7,8 @@
  *                    -> silent: say nothing; the sender sends its SYN again
  *
  * Eager, on the CPE: let the SYN go -> accept -> wait a moment for the host's
- * first bytes -> dial with them. A concentrator that gets its preamble on the
- * stream (payload stripped, or an eager one): accept -> preamble -> dial -> relay.
+ * first bytes -> dial with them. A leg that has its preamble on the stream (payload
+ * stripped, or an eager concentrator): accept -> preamble -> dial -> relay.
  */
 #include "opening.h"
 
@@ -39,20 +39,26 @@ enum {
 	ANSWER_BYTES = 256,
 };
 
-static struct side *accepted(struct worker *worker, struct session *session)
+static struct side *accepted(struct session *session)
 {
-	return &session->side[accepted_side(worker)];
+	return &session->side[accepted_side(session)];
 }
 
-static struct side *dialled(struct worker *worker, struct session *session)
+static struct side *dialled(struct session *session)
 {
-	return &session->side[dialled_side(worker)];
+	return &session->side[dialled_side(session)];
 }
 
-/* A host's connection is accepted and a leg is dialled: on a CPE. */
-static bool accepts_hosts(const struct worker *worker)
+/* A plain connection is accepted and a leg is dialled. */
+static bool accepts_plain(const struct session *session)
 {
-	return accepted_side(worker) == SIDE_PLAIN;
+	return accepted_side(session) == SIDE_PLAIN;
+}
+
+/* The host is answered before the server is. */
+static bool is_eager(const struct worker *worker, const struct session *session)
+{
+	return worker->ops->eager && accepts_plain(session);
 }
 
 /* Answers to the SYN's sender */
@@ -130,14 +136,13 @@ static size_t early_bytes(struct worker *worker, struct session *session, const 
 	ssize_t n;
 
 	*out = worker->scratch;
-	if (!accepts_hosts(worker))
+	if (!accepts_plain(session))
 		return 0;
 	if (held) {
 		*out = held->frame + held->syn.payload_offset;
 		n = held->syn.payload_len;
 	} else {
-		n = recv(accepted(worker, session)->fd, worker->scratch, FIRST_DATA_BYTES,
-			 MSG_PEEK);
+		n = recv(accepted(session)->fd, worker->scratch, FIRST_DATA_BYTES, MSG_PEEK);
 	}
 	if (n < 0)
 		n = 0;
@@ -151,7 +156,7 @@ static int publish(struct worker *worker, struct session *session)
 	if (session->published)
 		return 0;
 	if (!session->key.inside.family) { /* the kernel has chosen it just now */
-		err = socket_local(dialled(worker, session)->fd, &session->key.inside);
+		err = socket_local(dialled(session)->fd, &session->key.inside);
 		if (err)
 			return err;
 	}
@@ -169,7 +174,7 @@ static void dial(struct worker *worker, struct session *session)
 	int fd = worker->ops->dial(worker->ops->role, session, early, len);
 
 	if (fd >= 0)
-		fd = worker_side_open(worker, session, dialled_side(worker), fd);
+		fd = worker_side_open(worker, session, dialled_side(session), fd);
 	if (fd < 0) {
 		dial_failed(worker, session, fd);
 		return;
@@ -182,7 +187,7 @@ static void dial(struct worker *worker, struct session *session)
 	}
 	session->early_bytes = (uint16_t)len;
 	session->stage = STAGE_DIALLING;
-	if (accepts_hosts(worker))
+	if (accepts_plain(session))
 		session_timer(worker, session, (uint64_t)ATTEMPT_MS << session->attempts);
 	else if (session->held)
 		session_timer(worker, session, HOLD_MS);
@@ -193,7 +198,7 @@ static void dial(struct worker *worker, struct session *session)
 /* No answer to a leg's SYN: it or its answer is lost. A new one goes with its payload. */
 static void dial_again(struct worker *worker, struct session *session)
 {
-	struct side *side = dialled(worker, session);
+	struct side *side = dialled(session);
 	struct plait_addr local;
 
 	if (++session->attempts == ATTEMPTS_MAX) {
@@ -211,26 +216,26 @@ static void dial_again(struct worker *worker, struct session *session)
 
 /* DSCP towards who is accepted: the dialled side's answer, or as configured */
 
-static unsigned int accepted_rule(const struct worker *worker)
+static unsigned int accepted_rule(const struct worker *worker, const struct session *session)
 {
 	const struct config_dscp *dscp = &worker->config->dscp;
 
-	return accepts_hosts(worker) ? dscp->plain : dscp->leg;
+	return accepts_plain(session) ? dscp->plain : dscp->leg;
 }
 
 static void take_answer(struct worker *worker, struct session *session)
 {
-	int fd = dialled(worker, session)->fd;
+	int fd = dialled(session)->fd;
 	struct plait_session_key key = {.protocol = IPPROTO_TCP};
 
-	if (accepted_rule(worker) == CONFIG_DSCP_PRESERVE && !socket_local(fd, &key.inside) &&
-	    !socket_peer(fd, &key.remote))
+	if (accepted_rule(worker, session) == CONFIG_DSCP_PRESERVE &&
+	    !socket_local(fd, &key.inside) && !socket_peer(fd, &key.remote))
 		session->answered_dscp = dataplane_take_answer(worker->dataplane, &key);
 }
 
 static uint8_t accepted_dscp(const struct worker *worker, const struct session *session)
 {
-	return config_dscp(accepted_rule(worker), session->answered_dscp);
+	return config_dscp(accepted_rule(worker, session), session->answered_dscp);
 }
 
 /* Where no held SYN has told the kernel, and for subflows to come. */
@@ -238,8 +243,8 @@ static void mark_accepted(struct worker *worker, struct session *session)
 {
 	uint8_t dscp = accepted_dscp(worker, session);
 
-	if (dscp || worker->ops->eager)
-		socket_set_dscp(accepted(worker, session)->fd, dscp);
+	if (dscp || is_eager(worker, session))
+		socket_set_dscp(accepted(session)->fd, dscp);
 }
 
 /* Letting the SYN go */
@@ -255,8 +260,8 @@ static void let_go(struct worker *worker, struct session *session)
 		count(worker, PLAIT_TIME_WAIT_ENDED);
 	/* the kernel reflects it: SYN+ACK and all that follows (net.ipv4.tcp_reflect_tos) */
 	syn_segment_set_dscp(held->frame, &held->syn, accepted_dscp(worker, session));
-	if (tap_let_go(worker->tap_fd, held->frame, held->frame_bytes, worker->index,
-		       held->ifindex))
+	if (tap_let_go(worker->tap_fd, held->frame, held->frame_bytes,
+		       2 * worker->index + session->accepts, held->ifindex))
 		count(worker, PLAIT_LET_GO_FAILED);
 }
 
@@ -266,7 +271,7 @@ static void start_relay(struct worker *worker, struct session *session)
 	ssize_t n;
 
 	while (session->early_bytes) {
-		n = recv(accepted(worker, session)->fd, worker->scratch, session->early_bytes, 0);
+		n = recv(accepted(session)->fd, worker->scratch, session->early_bytes, 0);
 		if (n <= 0)
 			break;
 		session->early_bytes -= (uint16_t)n;
@@ -286,9 +291,9 @@ static void dial_done(struct worker *worker, struct session *session)
 	take_answer(worker, session);
 	if (session->stage == STAGE_LATE)
 		return; /* until somebody claims it */
-	if (accepted(worker, session)->fd < 0)
+	if (accepted(session)->fd < 0)
 		let_go(worker, session);
-	else if (accepts_hosts(worker) || session->preamble_done)
+	else if (accepts_plain(session) || session->preamble_done)
 		start_relay(worker, session);
 }
 
@@ -298,7 +303,7 @@ static void dial_ready(struct worker *worker, struct session *session, uint32_t 
 
 	if (session->dialled || !(epoll_events & (EPOLLOUT | EPOLLERR | EPOLLHUP)))
 		return;
-	err = socket_error(dialled(worker, session)->fd);
+	err = socket_error(dialled(session)->fd);
 	if (err)
 		dial_failed(worker, session, err);
 	else
@@ -369,6 +374,7 @@ static struct held_syn *read_record(struct worker *worker, const struct plait_he
 	held->ifindex = record->ifindex;
 	held->frame_bytes = record->frame_bytes;
 	held->in_time_wait = record->in_time_wait;
+	held->side = record->side;
 	memcpy(held->frame, record->frame, record->frame_bytes);
 	if (syn_segment_read(held->frame, held->frame_bytes, &held->syn))
 		count(worker, PLAIT_SYN_MALFORMED);
@@ -387,12 +393,44 @@ static void refuse_syn(struct worker *worker, struct session *session, enum plai
 	worker_session_free(worker, session);
 }
 
+enum judged {
+	JUDGED_DIAL, /* the session knows where to */
+	JUDGED_LATER, /* let it go: where to will come on the stream */
+	JUDGED_REFUSE,
+};
+
+static enum judged judge_leg(struct worker *worker, struct session *session, enum plait_reason *why)
+{
+	const struct held_syn *held = session->held;
+	struct preamble preamble;
+	int len;
+
+	*why = PLAIT_PLAIN_TCP_REFUSED;
+	if (!held->syn.mp_capable)
+		return JUDGED_REFUSE;
+	len = preamble_read(held->frame + held->syn.payload_offset, held->syn.payload_len,
+			    &preamble);
+	if (len == -EAGAIN)
+		return JUDGED_LATER;
+	*why = PLAIT_PM_MALFORMED;
+	if (len < 0 || !worker->ops->judge_preamble(worker->ops->role, session, &preamble, why))
+		return JUDGED_REFUSE;
+	return JUDGED_DIAL;
+}
+
+static enum judged judge(struct worker *worker, struct session *session, enum plait_reason *why)
+{
+	if (!accepts_plain(session))
+		return judge_leg(worker, session, why);
+	return worker->ops->judge_plain(worker->ops->role, session, why) ? JUDGED_DIAL
+									 : JUDGED_REFUSE;
+}
+
 static void new_syn(struct worker *worker, struct session *session)
 {
 	enum plait_reason why = PLAIT_PM_MALFORMED;
-	enum judged judged;
+	enum judged judged = judge(worker, session, &why);
 
-	judged = worker->ops->judge_syn(worker->ops->role, session, session->held, &why);
 	if (judged == JUDGED_REFUSE) {
 		refuse_syn(worker, session, why);
 		return;
@@ -400,7 +438,7 @@ static void new_syn(struct worker *worker, struct session *session)
 	worker_session_index(worker, session);
 	if (judged == JUDGED_LATER)
 		let_go(worker, session);
-	else if (!worker->ops->eager)
+	else if (!is_eager(worker, session))
 		dial(worker, session);
 	else if (publish(worker, session))
 		refuse_syn(worker, session, PLAIT_SESSIONS_FULL);
@@ -427,6 +465,7 @@ void opening_syn(struct worker *worker, const struct plait_held_syn *record)
 		return;
 	}
 	session->held = held;
+	session->accepts = held->side;
 	session->peer = held->syn.source;
 	session->local = held->syn.destination;
 	session->asked_dscp = held->syn.dscp;
@@ -456,10 +495,9 @@ static void preamble_whole(struct worker *worker, struct session *session,
 	session->preamble_done = true;
 	if (session->dialled)
 		start_relay(worker, session);
-	else if (dialled(worker, session)->fd >= 0)
+	else if (dialled(session)->fd >= 0)
 		keep_dialling(worker, session);
-	else if (worker->ops->judge_preamble(worker->ops->role, session, preamble, &why) ==
-		 JUDGED_DIAL)
+	else if (worker->ops->judge_preamble(worker->ops->role, session, preamble, &why))
 		dial(worker, session);
 	else
 		refuse_preamble(worker, session, why);
@@ -470,7 +508,7 @@ static bool take(struct worker *worker, struct session *session, size_t len)
 {
 	uint8_t *to = session->preamble + session->preamble_bytes;
 
-	if (recv(accepted(worker, session)->fd, to, len, 0) != (ssize_t)len)
+	if (recv(accepted(session)->fd, to, len, 0) != (ssize_t)len)
 		return false;
 	session->preamble_bytes += (uint8_t)len;
 	return true;
@@ -485,8 +523,8 @@ static bool take(struct worker *worker, struct session *session, size_t len)
 static int read_on(struct worker *worker, struct session *session, struct preamble *preamble)
 {
 	size_t had = session->preamble_bytes;
-	ssize_t n = recv(accepted(worker, session)->fd, session->preamble + had,
-			 PREAMBLE_READ_MAX - had, MSG_PEEK);
+	ssize_t n = recv(accepted(session)->fd, session->preamble + had, PREAMBLE_READ_MAX - had,
+			 MSG_PEEK);
 	int len;
 
 	if (n < 0)
@@ -513,7 +551,7 @@ static void read_preamble(struct worker *worker, struct session *session)
 		preamble_whole(worker, session, &preamble);
 	else if (len == -EBADMSG)
 		refuse_preamble(worker, session, PLAIT_PM_MALFORMED);
-	else if (len != -EAGAIN || accepted(worker, session)->hung_up)
+	else if (len != -EAGAIN || accepted(session)->hung_up)
 		refuse_preamble(worker, session,
 				session->preamble_bytes ? PLAIT_PREAMBLE_CUT : PLAIT_HEALTH_CHECKS);
 }
@@ -527,12 +565,12 @@ static void start_preamble(struct worker *worker, struct session *session)
 }
 
 /* A leg whose SYN was not held: its preamble comes on the stream. */
-static struct session *unannounced(struct worker *worker, const struct plait_addr *peer,
-				   const struct plait_addr *local)
+static struct session *unannounced(struct worker *worker, enum which_side side,
+				   const struct plait_addr *peer, const struct plait_addr *local)
 {
 	struct session *session;
 
-	if (!worker->ops->judge_preamble) {
+	if (side == SIDE_PLAIN) {
 		count(worker, PLAIT_ACCEPT_UNKNOWN);
 		return NULL;
 	}
@@ -541,13 +579,14 @@ static struct session *unannounced(struct worker *worker, const struct plait_add
 		count(worker, PLAIT_SESSIONS_FULL);
 		return NULL;
 	}
+	session->accepts = (uint8_t)side;
 	session->peer = *peer;
 	session->local = *local;
 	worker_session_index(worker, session);
 	return session;
 }
 
-static void accepted_on_cpe(struct worker *worker, struct session *session)
+static void accepted_plain(struct worker *worker, struct session *session)
 {
 	if (session->dialled) {
 		start_relay(worker, session);
@@ -559,26 +598,26 @@ static void accepted_on_cpe(struct worker *worker, struct session *session)
 	session_timer(worker, session, FIRST_DATA_MS);
 }
 
-void opening_accepted(struct worker *worker, int fd, const struct plait_addr *peer,
-		      const struct plait_addr *local)
+void opening_accepted(struct worker *worker, enum which_side side, int fd,
+		      const struct plait_addr *peer, const struct plait_addr *local)
 {
 	struct session *session = worker_session_find(worker, peer, local);
 
 	if (!session)
-		session = unannounced(worker, peer, local);
-	else if (accepted(worker, session)->fd >= 0)
+		session = unannounced(worker, side, peer, local);
+	else if (side != accepted_side(session) || accepted(session)->fd >= 0)
 		session = NULL; /* its tuple is taken */
 	if (!session) {
-		if (accepts_hosts(worker))
+		if (side == SIDE_PLAIN)
 			tcp_reset(fd);
 		else
 			mptcp_fastclose(fd);
 		return;
 	}
-	if (worker_side_open(worker, session, accepted_side(worker), fd))
+	if (worker_side_open(worker, session, side, fd))
 		session_abort(worker, session);
-	else if (accepts_hosts(worker))
-		accepted_on_cpe(worker, session);
+	else if (accepts_plain(session))
+		accepted_plain(worker, session);
 	else
 		start_preamble(worker, session);
 }
@@ -596,7 +635,7 @@ static void first_data_ready(struct worker *worker, struct session *session)
 void opening_ready(struct worker *worker, struct session *session, enum which_side which,
 		   uint32_t epoll_events)
 {
-	if (which == dialled_side(worker))
+	if (which == dialled_side(session))
 		dial_ready(worker, session, epoll_events);
 	else if (session->stage == STAGE_PREAMBLE)
 		read_preamble(worker, session);
@@ -608,9 +647,9 @@ void opening_timer(struct worker *worker, struct session *session)
 {
 	switch ((enum session_stage)session->stage) {
 	case STAGE_DIALLING:
-		if (accepts_hosts(worker))
+		if (accepts_plain(session))
 			dial_again(worker, session);
-		else if (accepted(worker, session)->fd < 0)
+		else if (accepted(session)->fd < 0)
 			hold_expired(worker, session);
 		else
 			dial_failed(worker, session, -ETIMEDOUT);
@@ -635,8 +674,8 @@ void opening_paths_changed(struct worker *worker, struct session *session)
 {
 	struct plait_addr local;
 
-	if (!accepts_hosts(worker) || session->dialled ||
-	    socket_local(dialled(worker, session)->fd, &local) ||
+	if (!accepts_plain(session) || session->dialled ||
+	    socket_local(dialled(session)->fd, &local) ||
 	    worker->ops->is_path(worker->ops->role, session, &local))
 		return;
 	dial_again(worker, session);

@@ -8,9 +8,9 @@
 /* A SYN came out of the ring buffer. */
 void opening_syn(struct worker *worker, const struct plait_held_syn *record);
 
-/* accept() returned fd on one of the worker's listeners. */
-void opening_accepted(struct worker *worker, int fd, const struct plait_addr *peer,
-		      const struct plait_addr *local);
+/* accept() returned fd on a listener of the worker's, as that side of a session. */
+void opening_accepted(struct worker *worker, enum which_side side, int fd,
+		      const struct plait_addr *peer, const struct plait_addr *local);
 
 /* A side of a session that is not yet relayed has news, or its timer fired. */
 void opening_ready(struct worker *worker, struct session *session, enum which_side which,

@@ -191,17 +191,12 @@ static void close_side(struct session *session, enum which_side which, bool rese
 	side->fd = -1;
 }
 
-/* Where the kernel does not answer by itself for the plain side's address. */
-static bool speaks_for_another(const struct worker *worker, const struct session *session)
-{
-	return accepted_side(worker) == SIDE_PLAIN || session->transparent;
-}
-
 static void unpublish(struct worker *worker, struct session *session)
 {
 	uint64_t until_ns = worker->now_ns + worker->config->lifetimes.reset_ms * NS_PER_MS;
 
-	if (session->lapses && speaks_for_another(worker, session))
+	/* where the kernel does not answer by itself for the plain side's address */
+	if (session->lapses && session->transparent)
 		dataplane_session_lapse(worker->dataplane, &session->key, until_ns);
 	else
 		dataplane_session_remove(worker->dataplane, &session->key);
@@ -433,7 +428,7 @@ void relay_paths_changed(struct worker *worker, struct session *session)
 void relay_start(struct worker *worker, struct session *session)
 {
 	session->stage = STAGE_RELAYING;
-	session->leg_unheard = accepted_side(worker) == SIDE_LEG;
+	session->leg_unheard = accepted_side(session) == SIDE_LEG;
 	session->last_active_ns = worker->now_ns;
 	session->token = mptcp_token(session->side[SIDE_LEG].fd);
 	count(worker, PLAIT_ESTABLISHED);

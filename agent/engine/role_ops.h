@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* What a role brings to the engine: which side it accepts, and its decisions. */
+/* What a role brings to the engine: its decisions. session->accepts says which way. */
 #ifndef PLAIT_ENGINE_ROLE_OPS_H
 #define PLAIT_ENGINE_ROLE_OPS_H
 
@@ -8,30 +8,19 @@
 
 struct worker;
 
-enum judged {
-	JUDGED_DIAL, /* the session knows where to */
-	JUDGED_LATER, /* let it go: where to will come on the stream */
-	JUDGED_REFUSE,
-};
-
 struct role_ops {
 	void *role; /* handed to every function */
-	enum which_side accepts;
-	bool eager; /* let SYNs go before dialling */
+	bool eager; /* let hosts' SYNs go before dialling */
 
 	/*
-	 * Read what the held SYN asks for into session->key and what dial() needs.
-	 * *why is set if it is refused.
+	 * A plain connection from session->peer to session->local: what it is goes into
+	 * session->key, and what dial() needs. *why is set if it is refused.
 	 */
-	enum judged (*judge_syn)(void *role, struct session *session, const struct held_syn *held,
-				 enum plait_reason *why);
+	bool (*judge_plain)(void *role, struct session *session, enum plait_reason *why);
 
-	/*
-	 * Concentrator: the same for a preamble that came on the stream; never
-	 * JUDGED_LATER. NULL where accepted connections have none.
-	 */
-	enum judged (*judge_preamble)(void *role, struct session *session,
-				      const struct preamble *preamble, enum plait_reason *why);
+	/* The same for a leg, by what its SYN or the start of its stream asks for. */
+	bool (*judge_preamble)(void *role, struct session *session, const struct preamble *preamble,
+			       enum plait_reason *why);
 
 	/*
 	 * Open the dialled side; early are the host's first bytes to send along.

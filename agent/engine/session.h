@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * A session: one TCP connection of a host, and the MPTCP connection that carries
- * it between CPE and concentrator. Each role accepts one of the two and dials the
- * other: the CPE accepts the plain one, the concentrator the leg.
+ * it between CPE and concentrator. One of the two is accepted and the other dialled:
+ * from inside the CPE accepts the plain one, the concentrator the leg; from the
+ * internet (plain-mode-08 §4.4.2) it is the other way round.
  *
  * Stages and what may happen in each:
  *
@@ -11,7 +12,7 @@
  *   LATE        the SYN was held as long as may be and is dropped; the dialled
  *               side goes on, for the next attempt of the same CPE to take over.
  *   ACCEPTING   the held SYN was let go; accept() will return its connection.
- *   PREAMBLE    the accepted leg must first say where it leads (concentrator).
+ *   PREAMBLE    the accepted leg must first say where it leads.
  *   FIRST_DATA  the accepted host may have a request for the SYN (CPE, eager).
  *   RELAYING    both sides are open; bytes, FINs and RSTs are carried over.
  */
@@ -38,7 +39,7 @@ enum session_stage {
 	STAGE_RELAYING,
 };
 
-enum which_side { SIDE_PLAIN = 0, SIDE_LEG = 1 };
+enum which_side { SIDE_PLAIN = PLAIT_SIDE_PLAIN, SIDE_LEG = PLAIT_SIDE_LEG };
 
 struct side {
 	struct loop_watch watch;
@@ -64,6 +65,7 @@ struct held_syn {
 	uint32_t ifindex;
 	uint16_t frame_bytes;
 	bool in_time_wait; /* its addresses were, when it arrived */
+	uint8_t side; /* enum which_side: what it begins */
 	struct syn_segment syn;
 	uint8_t frame[PLAIT_FRAME_MAX];
 };
@@ -84,13 +86,14 @@ struct session {
 	__be16 leg_port; /* CPE: of an earlier attempt; 0: any */
 	uint16_t early_bytes; /* host's first bytes that went with the SYN */
 	uint8_t stage; /* enum session_stage */
+	uint8_t accepts; /* enum which_side */
 	uint8_t attempts; /* of dialling */
 	uint8_t join_tries;
 	uint8_t asked_dscp; /* of the held SYN */
 	uint8_t answered_dscp; /* of the dialled side's SYN+ACK */
 	bool dialled; /* the dialled side is connected */
 	bool published; /* key is in the sessions map */
-	bool transparent; /* concentrator: inside keeps the host's own address */
+	bool transparent; /* the plain side has an address that is not this machine's */
 	bool preamble_done;
 	uint8_t preamble_bytes; /* read so far */
 	uint8_t preamble[PREAMBLE_READ_MAX]; /* of a stream that begins in pieces */

@@ -23,12 +23,14 @@
 
 struct ring_buffer;
 
-enum { WORKER_LISTENERS_MAX = 2 + CONFIG_MAX_ADDRESSES, SCRATCH_BYTES = 64 * 1024 };
+enum { WORKER_LISTENERS_MAX = 4 + CONFIG_MAX_ADDRESSES, SCRATCH_BYTES = 64 * 1024 };
 
+/* What it accepts is a side of a session. */
 struct listener {
 	struct loop_watch watch;
 	struct worker *worker;
 	int fd;
+	enum which_side side;
 };
 
 struct worker {
@@ -69,14 +71,14 @@ static inline void count(struct worker *worker, enum plait_reason reason)
 	worker->counts[reason]++;
 }
 
-static inline enum which_side accepted_side(const struct worker *worker)
+static inline enum which_side accepted_side(const struct session *session)
 {
-	return worker->ops->accepts;
+	return session->accepts;
 }
 
-static inline enum which_side dialled_side(const struct worker *worker)
+static inline enum which_side dialled_side(const struct session *session)
 {
-	return worker->ops->accepts == SIDE_PLAIN ? SIDE_LEG : SIDE_PLAIN;
+	return session->accepts == SIDE_PLAIN ? SIDE_LEG : SIDE_PLAIN;
 }
 
 /* Sessions. */

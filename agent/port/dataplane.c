@@ -323,6 +323,13 @@ void dataplane_remove(struct dataplane *dataplane, const char *map, const void *
 	bpf_map_delete_elem(bpf_object__find_map_fd_by_name(dataplane->object, map), key);
 }
 
+int dataplane_get(struct dataplane *dataplane, const char *map, const void *key, void *value)
+{
+	int fd = bpf_object__find_map_fd_by_name(dataplane->object, map);
+
+	return bpf_map_lookup_elem(fd, key, value) ? -errno : 0;
+}
+
 void dataplane_each(struct dataplane *dataplane, const char *map,
 		    void (*each)(void *context, const void *key, const void *value), void *context)
 {

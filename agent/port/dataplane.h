@@ -53,7 +53,12 @@ void dataplane_detach(struct dataplane *dataplane);
 int dataplane_put(struct dataplane *dataplane, const char *map, const void *key, const void *value);
 /* Take away from it; that it is not there is fine. */
 void dataplane_remove(struct dataplane *dataplane, const char *map, const void *key);
-/* Call back for each entry of a hash map, which must not change meanwhile. */
+/* The value there. 0 or negative errno. Thread-safe. */
+int dataplane_get(struct dataplane *dataplane, const char *map, const void *key, void *value);
+/*
+ * Call back for each entry of a hash map, or more than once: it may be given another value
+ * meanwhile, but none may come or go.
+ */
 void dataplane_each(struct dataplane *dataplane, const char *map,
 		    void (*each)(void *context, const void *key, const void *value), void *context);
 /* Empty a hash map whose keys have key_bytes. */

@@ -2,10 +2,12 @@
 #include "mptcp_pm.h"
 
 #include <errno.h>
+#include <linux/filter.h>
 #include <linux/genetlink.h>
 #include <linux/mptcp.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/addr_text.h"
 
@@ -20,14 +22,34 @@ static struct nlmsghdr *start(char *buffer, uint16_t type, uint8_t command, uint
 	return message;
 }
 
+static void read_group(const struct nlattr *group, struct mptcp_pm *pm)
+{
+	const struct nlattr *attribute;
+	const char *name = "";
+	uint32_t id = 0;
+
+	mnl_attr_for_each_nested(attribute, group)
+	{
+		if (mnl_attr_get_type(attribute) == CTRL_ATTR_MCAST_GRP_NAME)
+			name = mnl_attr_get_str(attribute);
+		else if (mnl_attr_get_type(attribute) == CTRL_ATTR_MCAST_GRP_ID)
+			id = mnl_attr_get_u32(attribute);
+	}
+	if (!strcmp(name, MPTCP_PM_EV_GRP_NAME))
+		pm->events_group = id;
+}
+
 static int on_family(const struct nlmsghdr *message, void *context)
 {
-	uint16_t *family_id = context;
-	const struct nlattr *attribute;
+	struct mptcp_pm *pm = context;
+	const struct nlattr *attribute, *group;
 
-	mnl_attr_for_each(attribute, message, sizeof(struct genlmsghdr))
+	mnl_attr_for_each(attribute, message, sizeof(struct genlmsghdr)) {
 		if (mnl_attr_get_type(attribute) == CTRL_ATTR_FAMILY_ID)
-			*family_id = mnl_attr_get_u16(attribute);
+			pm->family_id = mnl_attr_get_u16(attribute);
+		else if (mnl_attr_get_type(attribute) == CTRL_ATTR_MCAST_GROUPS)
+			mnl_attr_for_each_nested(group, attribute) read_group(group, pm);
+	}
 	return MNL_CB_OK;
 }
 
@@ -38,7 +60,7 @@ static int find_family(struct mptcp_pm *pm)
 	int err;
 
 	mnl_attr_put_strz(message, CTRL_ATTR_FAMILY_NAME, MPTCP_PM_NAME);
-	err = netlink_transact(&pm->netlink, message, on_family, &pm->family_id);
+	err = netlink_transact(&pm->netlink, message, on_family, pm);
 	return err ? err : pm->family_id ? 0 : -ENOENT;
 }
 
@@ -92,6 +114,39 @@ int mptcp_pm_create_subflow(struct mptcp_pm *pm, uint32_t token, const struct pl
 		    backup ? MPTCP_PM_ADDR_FLAG_BACKUP : 0);
 	put_address(message, MPTCP_PM_ATTR_ADDR_REMOTE, remote, 0, 0);
 	return netlink_transact(&pm->netlink, message, NULL, NULL);
+}
+
+int mptcp_pm_announce(struct mptcp_pm *pm, uint32_t token, const struct plait_addr *local,
+		      uint8_t local_id)
+{
+	char buffer[NETLINK_REQUEST_BYTES];
+	struct nlmsghdr *message =
+		start(buffer, pm->family_id, MPTCP_PM_CMD_ANNOUNCE, MPTCP_PM_VER);
+	struct plait_addr address = *local;
+
+	address.port = 0; /* the connection's own */
+	mnl_attr_put_u32(message, MPTCP_PM_ATTR_TOKEN, token);
+	put_address(message, MPTCP_PM_ATTR_ADDR, &address, local_id, MPTCP_PM_ADDR_FLAG_SIGNAL);
+	return netlink_transact(&pm->netlink, message, NULL, NULL);
+}
+
+int mptcp_pm_take_joins(struct mptcp_pm *pm)
+{
+	/* that it listens is all that is wanted */
+	struct sock_filter nothing = BPF_STMT(BPF_RET | BPF_K, 0);
+	struct sock_fprog filter = {.len = 1, .filter = &nothing};
+	int err = mptcp_pm_open(pm), fd, group;
+
+	if (err)
+		return err;
+	fd = mnl_socket_get_fd(pm->netlink.socket);
+	group = (int)pm->events_group;
+	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)) ||
+	    setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group))) {
+		err = -errno;
+		mptcp_pm_close(pm);
+	}
+	return err;
 }
 
 static int destroy_subflow(struct mptcp_pm *pm, uint32_t token, const struct plait_addr *local,

@@ -12,6 +12,7 @@
 struct mptcp_pm {
 	struct netlink netlink;
 	uint16_t family_id;
+	uint32_t events_group;
 };
 
 /* 0 or negative errno. */
@@ -25,6 +26,21 @@ void mptcp_pm_close(struct mptcp_pm *pm);
  */
 int mptcp_pm_create_subflow(struct mptcp_pm *pm, uint32_t token, const struct plait_addr *local,
 			    uint8_t local_id, const struct plait_addr *remote, bool backup);
+
+/*
+ * Tell the peer of an address of ours by ADD_ADDR (RFC 8684 §3.4.1), for it to ask for a
+ * subflow to it; again if nothing came of it. local's port is not looked at. 0 or negative
+ * errno.
+ */
+int mptcp_pm_announce(struct mptcp_pm *pm, uint32_t token, const struct plait_addr *local,
+		      uint8_t local_id);
+
+/*
+ * Joins to connections accepted under a userspace path manager are taken as long as
+ * somebody follows its events: opens one that does, for mptcp_pm_close() and nothing else.
+ * 0 or negative errno.
+ */
+int mptcp_pm_take_joins(struct mptcp_pm *pm);
 
 /* End one subflow on this side; ports are needed. What it had goes over the others. */
 int mptcp_pm_destroy_subflow(struct mptcp_pm *pm, uint32_t token, const struct plait_addr *local,

@@ -48,7 +48,7 @@ static int close_with(int fd, int err)
 	return err;
 }
 
-int socket_be_transparent(int fd, int family)
+static int be_transparent(int fd, int family)
 {
 	if (family == AF_INET)
 		return set(fd, IPPROTO_IP, IP_TRANSPARENT, 1);
@@ -82,7 +82,7 @@ int tcp_listen_transparent(const struct plait_addr *addr)
 
 	if (fd < 0)
 		return fd;
-	err = socket_be_transparent(fd, addr->family);
+	err = be_transparent(fd, addr->family);
 	if (!err) /* what it accepts inherits this: a relay must not wait for more */
 		err = set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 	if (!err)
@@ -119,7 +119,7 @@ int tcp_dial(const struct plait_addr *from, const struct plait_addr *to, uint8_t
 	if (!err && dscp)
 		err = socket_set_dscp(fd, dscp);
 	if (!err && from) {
-		err = socket_be_transparent(fd, from->family);
+		err = be_transparent(fd, from->family);
 		if (!err)
 			err = set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 		if (!err)
@@ -153,15 +153,17 @@ static int prepare_leg(int fd, const struct leg_options *options)
 	return err ? err : set_congestion(fd, options->congestion);
 }
 
-int mptcp_listen(const struct plait_addr *addr, const struct leg_options *options, bool shared)
+int mptcp_listen(const struct plait_addr *addr, const struct leg_options *options,
+		 enum mptcp_listener kind)
 {
 	int err, fd = new_socket(addr->family, IPPROTO_MPTCP);
 
 	if (fd < 0)
 		return fd;
 	err = prepare_leg(fd, options);
-	if (!err && shared)
-		err = set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+	if (!err)
+		err = kind == LISTEN_SHARED ? set(fd, SOL_SOCKET, SO_REUSEPORT, 1)
+					    : be_transparent(fd, addr->family);
 	if (!err)
 		err = set(fd, IPPROTO_TCP, TCP_FASTOPEN, FASTOPEN_QUEUE);
 	if (!err)
@@ -189,8 +191,9 @@ static int new_leg_socket(int family, struct plait_addr *from, struct plait_addr
 	return fd;
 }
 
-int mptcp_dial(const struct plait_addr *from, const struct plait_addr *to,
-	       const struct leg_options *options, uint8_t dscp, const uint8_t *payload, size_t len)
+static int dial_leg(const struct plait_addr *from, const struct plait_addr *to,
+		    const struct leg_options *options, uint8_t dscp, const uint8_t *payload,
+		    size_t len)
 {
 	struct plait_addr own = *from, peer = *to;
 	struct sockaddr_storage address;
@@ -214,6 +217,18 @@ int mptcp_dial(const struct plait_addr *from, const struct plait_addr *to,
 	if (sent != (ssize_t)len)
 		return close_with(fd, sent < 0 ? -errno : -EMSGSIZE);
 	return fd;
+}
+
+int mptcp_dial(const struct plait_addr *from, const struct plait_addr *to,
+	       const struct leg_options *options, uint8_t dscp, const uint8_t *payload, size_t len)
+{
+	struct plait_addr any_port = *from;
+	int fd = dial_leg(from, to, options, dscp, payload, len);
+
+	any_port.port = 0;
+	if (fd != -EADDRINUSE || !from->port)
+		return fd;
+	return dial_leg(&any_port, to, options, dscp, payload, len);
 }
 
 int mptcp_connect(const struct plait_addr *from, const struct plait_addr *to)

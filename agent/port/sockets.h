@@ -13,9 +13,6 @@
 #include "congestion.h"
 #include "plait_addr.h"
 
-/* It may have and answer for addresses that are not this machine's. 0 or negative errno. */
-int socket_be_transparent(int fd, int family);
-
 /*
  * A listener for hosts' connections. It is transparent: what it accepts keeps
  * the destination the host meant. addr's port may be 0.
@@ -34,16 +31,21 @@ struct leg_options {
 	char congestion[CONGESTION_NAME_BYTES]; /* TCP_CONGESTION; empty: the system's */
 };
 
-/*
- * A listener for MPTCP legs that takes data in SYNs without a cookie (RFC 7413
- * §4.1.2 allows it where requests are held and checked before). With shared, several
- * workers listen on the same address.
- */
-int mptcp_listen(const struct plait_addr *addr, const struct leg_options *options, bool shared);
+enum mptcp_listener {
+	LISTEN_SHARED, /* several workers listen on the same address */
+	LISTEN_ALONE, /* transparent: for SYNs and MP_JOINs that sk_assign brings */
+};
 
 /*
- * Connect by MPTCP from a link's address (port 0: any), with payload in the SYN
- * (plain-mode-08 §4.2). What does not fit the SYN follows on the stream. Further
+ * A listener for MPTCP legs that takes data in SYNs without a cookie (RFC 7413
+ * §4.1.2 allows it where requests are held and checked before).
+ */
+int mptcp_listen(const struct plait_addr *addr, const struct leg_options *options,
+		 enum mptcp_listener kind);
+
+/*
+ * Connect by MPTCP from an address of this machine, with payload in the SYN (plain-mode-08
+ * §4.2), and from that port unless it is 0 or taken. What does not fit the SYN follows on the stream. Further
  * subflows may be of either family (§6).
  * backlog of the socket holds it all, so payload is never cut.
  */

@@ -70,10 +70,11 @@ int tap_open(const char name[IF_NAMESIZE], int fds[], unsigned int queue_count)
 	return err;
 }
 
-int tap_let_go(int fd, uint8_t *frame, size_t len, unsigned int worker, uint32_t ifindex)
+int tap_let_go(int fd, uint8_t *frame, size_t len, unsigned int listener, uint32_t ifindex)
 {
-	struct plait_let_go tag = {
-		.locally_administered = 0x02, .worker = (__u8)worker, .ifindex = htonl(ifindex)};
+	struct plait_let_go tag = {.locally_administered = 0x02,
+				   .listener = (__u8)listener,
+				   .ifindex = htonl(ifindex)};
 
 	memcpy(frame + ETH_ALEN, &tag, sizeof(tag));
 	return write(fd, frame, len) == (ssize_t)len ? 0 : -errno;

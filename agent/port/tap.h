@@ -19,6 +19,6 @@ int tap_open(const char name[IF_NAMESIZE], int fds[], unsigned int queue_count);
  * Let the SYN in frame[0 .. len) go: its source MAC address is overwritten with
  * struct plait_let_go. Returns 0 or negative errno.
  */
-int tap_let_go(int fd, uint8_t *frame, size_t len, unsigned int worker, uint32_t ifindex);
+int tap_let_go(int fd, uint8_t *frame, size_t len, unsigned int listener, uint32_t ifindex);
 
 #endif

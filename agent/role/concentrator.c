@@ -2,7 +2,8 @@
 /*
  * The concentrator: accepts MPTCP legs on its customer-facing addresses and dials
  * the destinations their PM options name (plain-mode-08 §4.4.1 (3)). Nothing is
- * sent to the internet side for a preamble that is not whole and allowed.
+ * sent to the internet side for a preamble that is not whole and allowed. What a
+ * configured binding lets in from there goes to a CPE by a leg (§4.4.2).
  *
  * It listens twice: each worker's private listener gets the SYNs that were held
  * and let go; the shared ones get what needs no holding, which is MP_JOIN, and
@@ -109,50 +110,43 @@ static void release(void *role, struct session *session)
 	pools_release(&concentrator->pools, session);
 }
 
-static enum judged judge_preamble(void *role, struct session *session,
-				  const struct preamble *preamble, enum plait_reason *why)
+static bool judge_preamble(void *role, struct session *session, const struct preamble *preamble,
+			   enum plait_reason *why)
 {
 	struct concentrator *concentrator = role;
 
 	*why = PLAIT_SOURCE_NOT_ALLOWED;
 	if (!is_allowed(concentrator->instance.config, &session->peer))
-		return JUDGED_REFUSE;
+		return false;
 	*why = PLAIT_DRAINING;
 	if (__atomic_load_n(&concentrator->draining, __ATOMIC_RELAXED))
-		return JUDGED_REFUSE;
+		return false;
 	*why = PLAIT_PM_MALFORMED;
 	if (!preamble->has_destination)
-		return JUDGED_REFUSE;
+		return false;
 	*why = PLAIT_PM_PROTOCOL;
 	if (preamble->protocol != IPPROTO_TCP)
-		return JUDGED_REFUSE;
-	if (!take_destination(concentrator, session, preamble, why) ||
-	    !take_source(concentrator, session, preamble, why) ||
-	    !take_external(concentrator, session, preamble, why))
-		return JUDGED_REFUSE;
-	return JUDGED_DIAL;
+		return false;
+	return take_destination(concentrator, session, preamble, why) &&
+	       take_source(concentrator, session, preamble, why) &&
+	       take_external(concentrator, session, preamble, why);
 }
 
-static enum judged judge_syn(void *role, struct session *session, const struct held_syn *held,
-			     enum plait_reason *why)
+/* plain-mode-08 §4.4.2 (1) */
+static bool judge_plain(void *role, struct session *session, enum plait_reason *why)
 {
-	struct preamble preamble;
-	int len;
+	struct concentrator *concentrator = role;
 
-	*why = PLAIT_PLAIN_TCP_REFUSED;
-	if (!held->syn.mp_capable)
-		return JUDGED_REFUSE;
-	len = preamble_read(held->frame + held->syn.payload_offset, held->syn.payload_len,
-			    &preamble);
-	if (len == -EAGAIN)
-		return JUDGED_LATER;
-	*why = PLAIT_PM_MALFORMED;
-	return len < 0 ? JUDGED_REFUSE : judge_preamble(role, session, &preamble, why);
+	*why = PLAIT_DRAINING;
+	if (__atomic_load_n(&concentrator->draining, __ATOMIC_RELAXED))
+		return false;
+	session->key.inside = session->local;
+	session->key.remote = session->peer;
+	return pools_let_in(&concentrator->pools, session, why);
 }
 
-static int dial(void *role, struct session *session, const uint8_t *early, size_t early_len)
+static int dial_server(const struct concentrator *concentrator, const struct session *session)
 {
-	const struct concentrator *concentrator = role;
 	const struct config *config = concentrator->instance.config;
 	bool chosen = session->transparent || session->binding;
 
@@ -160,18 +154,72 @@ static int dial(void *role, struct session *session, const uint8_t *early, size_
 			config_dscp(config->dscp.plain, session->asked_dscp));
 }
 
-/* Setting up */
-
-static int listen_for_held(struct instance *instance, const struct plait_addr *addr)
+/* An address of the CPE that a binding leads to: the one bound first, then its others. */
+static struct plait_addr cpe_address(const struct config *config, const struct plait_addr *inside,
+				     unsigned int attempt)
 {
-	int fd = mptcp_listen(addr, &instance->leg, false);
-	/* it also answers for addresses of pools (bpf/lib/stateless.h) */
-	int err = fd < 0 ? fd : socket_be_transparent(fd, addr->family);
+	const struct config_subscriber *subscriber = config_subscriber_of(config, inside);
+	struct plait_addr addr = *inside;
 
-	if (err && fd >= 0)
-		close(fd);
-	return err ? err : fd;
+	if (!subscriber)
+		return addr;
+	for (unsigned int i = 0; i < subscriber->source_count; i++)
+		if (addr_same_ip(&subscriber->sources[i], inside))
+			attempt += i;
+	addr = subscriber->sources[attempt % subscriber->source_count];
+	addr.port = inside->port;
+	return addr;
 }
+
+/* Ours that has most in common with the CPE's, which knows us by it. Family 0: none. */
+static struct plait_addr own_address(const struct config *config, const struct plait_addr *cpe)
+{
+	struct plait_addr nearest = {};
+	unsigned int most = 0;
+
+	for (unsigned int i = 0; i < config->customer_address_count; i++) {
+		const struct plait_addr *own = &config->customer_addresses[i];
+		unsigned int common = addr_common_bits(own, cpe);
+
+		if (own->family == cpe->family && (!nearest.family || common > most)) {
+			nearest = *own;
+			most = common;
+		}
+	}
+	return nearest;
+}
+
+static int dial_cpe(const struct concentrator *concentrator, const struct session *session,
+		    const uint8_t *early, size_t early_len)
+{
+	const struct config *config = concentrator->instance.config;
+	const struct binding *binding = session->binding;
+	const struct preamble preamble = {.protocol = session->key.protocol,
+					  .has_source = true,
+					  .source = session->key.remote};
+	struct plait_addr to = cpe_address(config, &binding->inside, session->attempts);
+	struct plait_addr from = own_address(config, &to);
+	uint8_t payload[SYN_PAYLOAD_MAX];
+	int len = syn_payload_write(&preamble, early, early_len, payload, sizeof(payload));
+
+	if (!from.family)
+		return -ENETUNREACH;
+	from.port =
+		session->leg_port; /* of an earlier attempt, so that the CPE sees that it is one */
+	return len < 0 ? len
+		       : mptcp_dial(&from, &to, &concentrator->instance.leg,
+				    config_dscp(config->dscp.leg, session->asked_dscp), payload,
+				    (size_t)len);
+}
+
+static int dial(void *role, struct session *session, const uint8_t *early, size_t early_len)
+{
+	if (dialled_side(session) == SIDE_LEG)
+		return dial_cpe(role, session, early, early_len);
+	return dial_server(role, session);
+}
+
+/* Setting up */
 
 static int listen_on(struct concentrator *concentrator, const struct plait_addr *addr)
 {
@@ -179,9 +227,9 @@ static int listen_on(struct concentrator *concentrator, const struct plait_addr 
 	int err = 0;
 
 	for (unsigned int worker = 0; !err && worker < instance->worker_count; worker++) {
-		int fd = mptcp_listen(addr, &instance->leg, true);
+		int fd = mptcp_listen(addr, &instance->leg, LISTEN_SHARED);
 
-		err = fd < 0 ? fd : instance_add_listener(instance, worker, fd);
+		err = fd < 0 ? fd : instance_add_listener(instance, worker, SIDE_LEG, fd);
 	}
 	if (err)
 		log_error("listening on %s: %s", addr_text(addr).text, strerror(-err));
@@ -199,7 +247,7 @@ static struct plait_addr customer_address(const struct config *config, unsigned 
 static int listen_for_customers(struct concentrator *concentrator)
 {
 	const struct config *config = concentrator->instance.config;
-	int err = instance_add_private_listeners(&concentrator->instance, listen_for_held);
+	int err = instance_add_private_listeners(&concentrator->instance);
 
 	for (unsigned int i = 0; !err && i < config->customer_address_count; i++) {
 		struct plait_addr addr = customer_address(config, i);
@@ -222,7 +270,8 @@ static int change_limits(struct concentrator *concentrator)
 	snprintf(value, sizeof(value), "%u %u", subflows, addresses);
 	err = former_keep(&concentrator->instance.former, LIMITS, value);
 	subflows = concentrator->instance.config->max_subflows - 1; /* the first is not counted */
-	return err ? err : mptcp_pm_set_limits(&concentrator->pm, subflows, addresses);
+	/* CPEs tell where connections from the internet may have further subflows (§4.4.2) */
+	return err ? err : mptcp_pm_set_limits(&concentrator->pm, subflows, subflows);
 }
 
 static void restore_limits(struct concentrator *concentrator)
@@ -336,8 +385,7 @@ static int open_concentrator(struct role *role, struct config *config, struct lo
 	role->own = concentrator;
 	role->instance = &concentrator->instance;
 	concentrator->ops = (struct role_ops){.role = concentrator,
-					      .accepts = SIDE_LEG,
-					      .judge_syn = judge_syn,
+					      .judge_plain = judge_plain,
 					      .judge_preamble = judge_preamble,
 					      .dial = dial,
 					      .release = release};

@@ -20,9 +20,10 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "codec/syn_payload.h"
+#include "codec/pm_option.h"
 #include "concentrators.h"
+#include "incoming.h"
 #include "instance.h"
-#include "plait_pm.h"
 #include "port/mptcp.h"
 #include "port/sockets.h"
 #include "links.h"
@@ -32,25 +33,58 @@
 /* after plait_maps.h, whose types it uses */
 #include "cpe.skel.h"
 
-enum { EARLY_BYTES_MAX = 1400 };
-
 struct cpe {
 	struct instance instance;
 	struct role_ops ops;
 	struct remotes remotes;
 	struct links links;
 	struct concentrators concentrators;
-	bool draining; /* main thread's */
+	struct incoming incoming;
+	bool draining; /* set by the main thread, read by workers */
 };
 
 /* The engine's questions */
 
-static enum judged judge_syn(void *role, struct session *session, const struct held_syn *held,
-			     enum plait_reason *why)
+/* plain-mode-08 §4.4.2 (2): the source is in the PM option, the destination in a binding. */
+static bool judge_preamble(void *role, struct session *session, const struct preamble *preamble,
+			   enum plait_reason *why)
 {
-	session->key.inside = held->syn.source;
-	session->key.remote = held->syn.destination;
-	return JUDGED_DIAL;
+	struct cpe *cpe = role;
+	struct plait_addr concentrator = session->peer;
+
+	concentrator.port = 0;
+	*why = PLAIT_SOURCE_NOT_ALLOWED;
+	if (dataplane_get(cpe->instance.dataplane, "concentrators", &concentrator,
+			  &session->concentrator))
+		return false;
+	*why = PLAIT_DRAINING;
+	if (__atomic_load_n(&cpe->draining, __ATOMIC_RELAXED))
+		return false;
+	*why = PLAIT_BINDING_UNKNOWN;
+	if (!incoming_find(&cpe->incoming, preamble->protocol, session->local.port,
+			   &session->key.inside))
+		return false;
+	*why = PLAIT_PM_MALFORMED; /* without it, or of another family, the host could not answer */
+	if (!preamble->has_source || !preamble->source.port ||
+	    preamble->source.family != session->key.inside.family)
+		return false;
+	*why = PLAIT_PM_FORBIDDEN;
+	if (pm_addr_forbidden(&preamble->source))
+		return false;
+	*why = PLAIT_PM_OWN_ADDRESS;
+	if (instance_owns(&cpe->instance, &preamble->source))
+		return false;
+	session->key.remote = preamble->source;
+	session->transparent = true;
+	return true;
+}
+
+static bool judge_plain(void *role, struct session *session, enum plait_reason *why)
+{
+	session->key.inside = session->peer;
+	session->key.remote = session->local;
+	session->transparent = true;
+	return true;
 }
 
 /* plain-mode-08 §4.2: destination always, source where it is to be preserved. */
@@ -67,27 +101,10 @@ static int write_payload(const struct cpe *cpe, const struct session *session, c
 		.source = session->key.inside,
 		.destination = session->key.remote,
 	};
-	int len;
 
 	if (!preamble.has_destination_port)
 		preamble.destination.port = 0; /* the SYN's own says it */
-	len = preamble_write(&preamble, out, size);
-	if (len < 0 || (size_t)len + early_len > size)
-		return len < 0 ? len : -ENOSPC;
-	memcpy(out + len, early, early_len);
-	return len + (int)early_len;
-}
-
-static int dial_path(const struct cpe *cpe, struct path *path, uint8_t dscp, const uint8_t *payload,
-		     size_t len)
-{
-	const struct leg_options *leg = &cpe->instance.leg;
-	int fd = mptcp_dial(&path->local, &path->remote, leg, dscp, payload, len);
-
-	if (fd != -EADDRINUSE || !path->local.port)
-		return fd;
-	path->local.port = 0; /* taken meanwhile: any other will do */
-	return mptcp_dial(&path->local, &path->remote, leg, dscp, payload, len);
+	return syn_payload_write(&preamble, early, early_len, out, size);
 }
 
 /* Connections of one host to one server are spread too: their ports differ. */
@@ -118,18 +135,34 @@ static int choose_path(struct cpe *cpe, struct session *session, struct path *ou
 	return 0;
 }
 
-static int dial(void *role, struct session *session, const uint8_t *early, size_t early_len)
+static int dial_leg(struct cpe *cpe, struct session *session, const uint8_t *early,
+		    size_t early_len)
 {
-	struct cpe *cpe = role;
 	uint8_t dscp = config_dscp(cpe->instance.config->dscp.leg, session->asked_dscp);
-	uint8_t payload[PLAIT_PREAMBLE_MAX + EARLY_BYTES_MAX];
+	uint8_t payload[SYN_PAYLOAD_MAX];
 	struct path path;
 	int len, err = choose_path(cpe, session, &path);
 
 	if (err)
 		return err;
 	len = write_payload(cpe, session, early, early_len, payload, sizeof(payload));
-	return len < 0 ? len : dial_path(cpe, &path, dscp, payload, (size_t)len);
+	return len < 0 ? len
+		       : mptcp_dial(&path.local, &path.remote, &cpe->instance.leg, dscp, payload,
+				    (size_t)len);
+}
+
+/* §4.4.2 (2): the host sees who asks for it. */
+static int dial_host(const struct cpe *cpe, const struct session *session)
+{
+	return tcp_dial(&session->key.remote, &session->key.inside,
+			config_dscp(cpe->instance.config->dscp.plain, session->asked_dscp));
+}
+
+static int dial(void *role, struct session *session, const uint8_t *early, size_t early_len)
+{
+	if (dialled_side(session) == SIDE_LEG)
+		return dial_leg(role, session, early, early_len);
+	return dial_host(role, session);
 }
 
 static unsigned int join(void *role, struct worker *worker, struct session *session)
@@ -182,19 +215,32 @@ static int change_sysctls(struct cpe *cpe)
 	return err;
 }
 
-static int listen_for_hosts(struct instance *instance, const struct plait_addr *addr)
-{
-	return tcp_listen_transparent(addr);
-}
-
 static void network_changed(struct instance *instance, bool routes)
 {
 	links_refresh(&container_of(instance, struct cpe, instance)->links, routes);
 }
 
+/* Who may send connections from the internet. */
+static void publish_concentrators(struct cpe *cpe)
+{
+	struct plait_addr addresses[CONFIG_MAX_ADDRESSES * REMOTE_ADDRESSES_MAX];
+
+	dataplane_clear(cpe->instance.dataplane, "concentrators", sizeof(struct plait_addr));
+	for (uint8_t i = 0; i < cpe->instance.config->concentrator_count; i++) {
+		unsigned int count = remotes_of(&cpe->remotes, i, addresses,
+						sizeof(addresses) / sizeof(*addresses));
+
+		for (unsigned int a = 0; a < count; a++)
+			dataplane_put(cpe->instance.dataplane, "concentrators", &addresses[a], &i);
+	}
+}
+
 static void remotes_changed(struct remotes *remotes)
 {
-	links_refresh(&container_of(remotes, struct cpe, remotes)->links, false);
+	struct cpe *cpe = container_of(remotes, struct cpe, remotes);
+
+	publish_concentrators(cpe);
+	links_refresh(&cpe->links, false);
 }
 
 /* The rule as it is now: what would be bonded may have to go direct. */
@@ -277,9 +323,9 @@ static int open_cpe(struct role *role, struct config *config, struct loop *loop)
 	role->own = cpe;
 	role->instance = &cpe->instance;
 	cpe->ops = (struct role_ops){.role = cpe,
-				     .accepts = SIDE_PLAIN,
 				     .eager = config->handshake == HANDSHAKE_EAGER,
-				     .judge_syn = judge_syn,
+				     .judge_plain = judge_plain,
+				     .judge_preamble = judge_preamble,
 				     .dial = dial,
 				     .join = join,
 				     .is_path = is_path,
@@ -291,16 +337,23 @@ static int open_cpe(struct role *role, struct config *config, struct loop *loop)
 	if (!err)
 		err = change_sysctls(cpe);
 	if (!err)
-		err = instance_add_private_listeners(&cpe->instance, listen_for_hosts);
+		err = instance_add_private_listeners(&cpe->instance);
 	if (!err)
-		err = instance_load(&cpe->instance, elf, elf_bytes, (struct dataplane_size){});
+		incoming_prepare(&cpe->instance);
+	if (!err)
+		err = instance_load(&cpe->instance, elf, elf_bytes,
+				    (struct dataplane_size){"bindings", CONFIG_MAX_BINDINGS});
 	if (!err)
 		err = publish_policy(cpe, false);
 	if (!err)
 		err = instance_publish_interfaces(&cpe->instance, "lan_interfaces", &config->lan);
+	if (!err)
+		err = incoming_open(&cpe->incoming, &cpe->instance);
 	if (err)
 		return err;
 	err = remotes_open(&cpe->remotes, config, loop, remotes_changed);
+	if (!err)
+		publish_concentrators(cpe);
 	if (!err)
 		err = links_open(&cpe->links, &cpe->instance, &cpe->remotes, loop);
 	if (err)
@@ -322,6 +375,7 @@ static void close_cpe(struct role *role)
 	links_close(&cpe->links);
 	remotes_close(&cpe->remotes);
 	instance_close(&cpe->instance);
+	incoming_close(&cpe->incoming);
 	free(cpe);
 	role->own = NULL;
 }
@@ -331,7 +385,7 @@ static void drain(struct role *role)
 {
 	struct cpe *cpe = role->own;
 
-	cpe->draining = true;
+	__atomic_store_n(&cpe->draining, true, __ATOMIC_RELAXED);
 	publish_policy(cpe, true);
 }
 
@@ -423,8 +477,16 @@ static size_t concentrators(struct role *role, struct concentrator_report *out, 
 	return count;
 }
 
+static long bindings(struct role *role, struct binding_report **out)
+{
+	struct cpe *cpe = role->own;
+
+	return incoming_report(&cpe->incoming, out);
+}
+
 const struct role role_cpe = {.open = open_cpe,
 			      .close = close_cpe,
 			      .drain = drain,
 			      .links = links,
-			      .concentrators = concentrators};
+			      .concentrators = concentrators,
+			      .bindings = bindings};

@@ -241,7 +241,8 @@ int instance_prepare(struct instance *instance, struct config *config)
 	return err;
 }
 
-int instance_add_listener(struct instance *instance, unsigned int worker, int fd)
+int instance_add_listener(struct instance *instance, unsigned int worker, enum which_side side,
+			  int fd)
 {
 	struct worker_start *start = &instance->start[worker];
 
@@ -249,16 +250,24 @@ int instance_add_listener(struct instance *instance, unsigned int worker, int fd
 		close(fd);
 		return -ENOSPC;
 	}
-	start->listeners[start->listener_count++] = fd;
+	start->listeners[start->listener_count].side = side;
+	start->listeners[start->listener_count++].fd = fd;
 	return 0;
 }
 
-static int add_private_listener(struct instance *instance, unsigned int worker,
-				const struct plait_addr *loopback,
-				int (*listen)(struct instance *, const struct plait_addr *))
+static int listen_for_held(const struct instance *instance, enum which_side side,
+			   const struct plait_addr *addr)
 {
+	return side == SIDE_PLAIN ? tcp_listen_transparent(addr)
+				  : mptcp_listen(addr, &instance->leg, LISTEN_ALONE);
+}
+
+static int add_private_listener(struct instance *instance, unsigned int worker,
+				enum which_side side, const struct plait_addr *loopback)
+{
+	unsigned int number = 2 * worker + side;
 	struct plait_addr bound;
-	int err, fd = listen(instance, loopback);
+	int err, fd = listen_for_held(instance, side, loopback);
 
 	if (fd < 0)
 		return fd;
@@ -268,24 +277,24 @@ static int add_private_listener(struct instance *instance, unsigned int worker,
 		return err;
 	}
 	if (loopback->family == AF_INET)
-		instance->settings.listener_v4[worker] = bound.port;
+		instance->settings.listener_v4[number] = bound.port;
 	else
-		instance->settings.listener_v6[worker] = bound.port;
-	return instance_add_listener(instance, worker, fd);
+		instance->settings.listener_v6[number] = bound.port;
+	return instance_add_listener(instance, worker, side, fd);
 }
 
-int instance_add_private_listeners(struct instance *instance,
-				   int (*listen)(struct instance *instance,
-						 const struct plait_addr *addr))
+int instance_add_private_listeners(struct instance *instance)
 {
 	static const struct plait_addr loopback_v4 = {.ip = {127, 0, 0, 1}, .family = AF_INET};
 	static const struct plait_addr loopback_v6 = {.ip = {[15] = 1}, .family = AF_INET6};
 	int err = 0;
 
-	for (unsigned int i = 0; !err && i < instance->worker_count; i++) {
-		err = add_private_listener(instance, i, &loopback_v4, listen);
+	for (unsigned int i = 0; !err && i < 2 * instance->worker_count; i++) {
+		enum which_side side = i % 2 ? SIDE_LEG : SIDE_PLAIN;
+
+		err = add_private_listener(instance, i / 2, side, &loopback_v4);
 		if (!err)
-			err = add_private_listener(instance, i, &loopback_v6, listen);
+			err = add_private_listener(instance, i / 2, side, &loopback_v6);
 	}
 	return failed(err, "listening on loopback addresses");
 }
@@ -397,7 +406,7 @@ static void close_starts(struct instance *instance)
 		struct worker_start *start = &instance->start[i];
 
 		for (unsigned int l = 0; l < start->listener_count; l++)
-			close(start->listeners[l]);
+			close(start->listeners[l].fd);
 		if (start->tap_fd >= 0)
 			close(start->tap_fd);
 	}

@@ -68,16 +68,18 @@ struct instance {
  */
 int instance_prepare(struct instance *instance, struct config *config);
 
-/* Remember a listener for worker; -ENOSPC if it has too many. Takes fd. */
-int instance_add_listener(struct instance *instance, unsigned int worker, int fd);
+/*
+ * Remember a listener for worker, and which side of a session it accepts; -ENOSPC if it
+ * has too many. Takes fd.
+ */
+int instance_add_listener(struct instance *instance, unsigned int worker, enum which_side side,
+			  int fd);
 
 /*
- * Give every worker a listener of each family on a loopback address, which only
- * SYNs let go can reach, by sk_assign. listen opens it. 0 or negative errno.
+ * Give every worker a listener of each side and family on a loopback address, which only
+ * SYNs let go can reach, by sk_assign. 0 or negative errno.
  */
-int instance_add_private_listeners(struct instance *instance,
-				   int (*listen)(struct instance *instance,
-						 const struct plait_addr *addr));
+int instance_add_private_listeners(struct instance *instance);
 
 /*
  * Second step: load the role's BPF object with instance->settings, and a map of its own

@@ -27,14 +27,16 @@ static struct plait_binding_key key_of(const struct binding *binding)
 					  .protocol = binding->protocol};
 }
 
-static void publish(struct pools *pools, const struct binding *binding)
+void pools_publish(struct pools *pools, const struct binding *binding)
 {
 	const struct subscriber *subscriber =
 		subscribers_at(&pools->translator.subscribers, binding->subscriber);
 	struct plait_binding_key key = key_of(binding);
 	struct plait_binding_value value = {.created_ns = binding->since_ns,
 					    .inside = binding->inside,
-					    .subscriber = subscriber->source};
+					    .subscriber = subscriber->source,
+					    .flags = binding->configured ? PLAIT_BINDING_CONFIGURED
+									 : 0};
 
 	dataplane_put(pools->instance->dataplane, "bindings", &key, &value);
 }
@@ -49,7 +51,7 @@ static void binding_ends(void *context, const struct binding *binding)
 
 /* Sessions */
 
-static enum plait_reason reason_of(enum translated result)
+enum plait_reason pools_reason(enum translated result)
 {
 	switch (result) {
 	case TRANSLATED_SESSION_LIMIT:
@@ -60,6 +62,8 @@ static enum plait_reason reason_of(enum translated result)
 		return PLAIT_SUBSCRIBER_PORTS;
 	case TRANSLATED_EXHAUSTED:
 		return PLAIT_POOL_EXHAUSTED;
+	case TRANSLATED_NOT_BOUND:
+		return PLAIT_BINDING_UNKNOWN;
 	default:
 		return PLAIT_BINDINGS_FULL;
 	}
@@ -96,10 +100,10 @@ static bool lend(struct pools *pools, struct session *session, const struct plai
 	pthread_mutex_lock(&pools->lock);
 	result = translator_begin(&pools->translator, &request, &binding);
 	if (result == TRANSLATED && binding->sessions == 1)
-		publish(pools, binding);
+		pools_publish(pools, binding);
 	pthread_mutex_unlock(&pools->lock);
 	if (result != TRANSLATED) {
-		*why = reason_of(result);
+		*why = pools_reason(result);
 		return false;
 	}
 	session->binding = binding;
@@ -168,16 +172,19 @@ static void take_to_rest(void *context, const void *key, const void *value)
 						   .protocol = found->protocol,
 						   .now_ns = clock_now_ns()};
 
-	translator_adopt(&pools->translator, &request, &found->external,
-			 request.now_ns + REST_SECONDS * NS_PER_S);
+	if (translator_adopt(&pools->translator, &request, &found->external,
+			     request.now_ns + REST_SECONDS * NS_PER_S) &&
+	    was->flags & PLAIT_BINDING_CONFIGURED) /* it lets nobody in any more */
+		pools_publish(pools, bindings_of_external(&pools->translator.bindings,
+							  found->protocol, &found->external));
 }
 
 static void adopt(struct pools *pools)
 {
-	uint32_t rest;
+	uint32_t configured = pools->translator.bindings.count, rest;
 
 	dataplane_each(pools->instance->dataplane, "bindings", take_to_rest, pools);
-	rest = pools->translator.bindings.count;
+	rest = pools->translator.bindings.count - configured;
 	if (rest)
 		log_notice("%u external ports of an earlier run rest for %d s", rest, REST_SECONDS);
 }
@@ -300,6 +307,9 @@ int pools_open(struct pools *pools, struct instance *instance, struct loop *loop
 		err = deliver(pools);
 	if (!err) {
 		add_subscribers(pools);
+		err = pools_configure_all(pools);
+	}
+	if (!err) {
 		adopt(pools);
 		err = start_sweeping(pools, loop);
 	}

@@ -48,6 +48,26 @@ bool pools_bind(struct pools *pools, struct session *session, const struct plait
 void pools_release(struct pools *pools, struct session *session);
 
 /*
+ * Bindings that let connections in, pools_configured.c (§4.4.2). One that
+ * binding_check() has found right becomes part of the tables: 0, -EEXIST if its port or
+ * what is inside is lent, -ENOSPC. Without sessions it goes at once when it is taken away;
+ * false: there is none. Main thread.
+ */
+int pools_configure(struct pools *pools, const struct config_binding *binding);
+int pools_configure_all(struct pools *pools); /* logged */
+bool pools_unconfigure(struct pools *pools, const struct config_binding *binding);
+
+/*
+ * A connection from the internet (session->key): it has the binding of its external
+ * address. Any thread. False: *why.
+ */
+bool pools_let_in(struct pools *pools, struct session *session, enum plait_reason *why);
+
+/* Among the files of this room: under the lock; and what a refusal counts as. */
+void pools_publish(struct pools *pools, const struct binding *binding);
+enum plait_reason pools_reason(enum translated result);
+
+/*
  * Reports, pools_report.c. Main thread, since they wait between portions. Count;
  * *out is malloc()ed, negative errno without.
  */

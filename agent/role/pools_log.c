@@ -43,7 +43,8 @@ static void log_session(struct pools *pools, const struct session *session,
 	const struct binding *binding = session->binding;
 	struct binding_record record = {.event = event,
 					.protocol = binding->protocol,
-					.source = session->peer,
+					.source = session->accepts == SIDE_LEG ? session->peer
+									       : binding->inside,
 					.external = binding->external,
 					.last_port = ntohs(binding->external.port),
 					.since_ns = session->bound_ns,

@@ -196,6 +196,23 @@ static bool set_backups(struct links *links, struct worker *worker, struct sessi
 	return waits;
 }
 
+/* A connection from the internet: who has begun it is who joins, and is told where to. */
+static bool announce_over(struct worker *worker, struct session *session, unsigned int link,
+			  const struct path *path)
+{
+	int err = -EINVAL;
+
+	note_backup(session, link, false); /* it will be a regular one, to begin with */
+	for (unsigned int i = 0; err == -EINVAL && i < 2; i++) {
+		if (i)
+			take_next_id(session, link);
+		err = mptcp_pm_announce(&worker->pm, session->token, &path->local,
+					id_of(link, turn_of(session, link)));
+	}
+	count(worker, err ? PLAIT_JOIN_FAILED : PLAIT_JOINED);
+	return !err;
+}
+
 /* False if the kernel refuses at once. */
 static bool join_over(struct links *links, struct worker *worker, struct session *session,
 		      unsigned int link, const struct path *path)
@@ -234,7 +251,9 @@ static unsigned int join_over_missing(struct links *links, struct worker *worker
 		if (has_link(subflows, (int)link) || !links_path(links, link, session->concentrator,
 								 session->key.remote.family, &path))
 			continue;
-		taken += join_over(links, worker, session, link, &path);
+		taken += accepted_side(session) == SIDE_LEG
+				 ? announce_over(worker, session, link, &path)
+				 : join_over(links, worker, session, link, &path);
 		missing++;
 	}
 	return missing;
@@ -264,6 +283,7 @@ unsigned int subflows_join(struct links *links, struct worker *worker, struct se
 	session->join_refused = false;
 	waits = set_backups(links, worker, session, &subflows);
 	missing = join_over_missing(links, worker, session, &subflows);
+	waits |= missing && accepted_side(session) == SIDE_LEG; /* it may have to be a backup */
 	if (!missing && !waits)
 		return 0;
 	return next_look_ms(session, waits || session->join_refused);

@@ -172,13 +172,35 @@ static enum translated lend_port(struct translator *translator, int32_t subscrib
 	return TRANSLATED;
 }
 
+static bool is_low(const struct plait_addr *external)
+{
+	return ntohs(external->port) < POOL_FIRST_PORT;
+}
+
+/* Low ports are in no block; those of an address that is lent whole go with it. */
+static struct block *block_around(struct pool *pool, const struct plait_addr *external)
+{
+	struct plait_addr first = *external;
+
+	if (!is_low(external))
+		return pool_block_of(pool, external);
+	first.port = htons(POOL_FIRST_PORT);
+	return pool->blocks_each == 1 ? pool_block_of(pool, &first) : NULL;
+}
+
 static void return_port(struct translator *translator, const struct binding *binding)
 {
 	struct pool *pool = &translator->pools[pool_number_of(translator, &binding->external)];
-	struct block *block = pool_block_of(pool, &binding->external);
+	struct block *block = block_around(pool, &binding->external);
 
-	block_take_back(pool, block, port_space(binding->protocol), ntohs(binding->external.port));
 	subscribers_at(&translator->subscribers, binding->subscriber)->ports--;
+	if (!block)
+		return;
+	if (is_low(&binding->external))
+		block->lent--;
+	else
+		block_take_back(pool, block, port_space(binding->protocol),
+				ntohs(binding->external.port));
 	if (!block->lent)
 		return_block(translator, pool, block);
 }
@@ -284,7 +306,7 @@ static struct block *block_again(struct translator *translator, int32_t subscrib
 	struct pool *pool = &translator->pools[number];
 	struct holding *holding =
 		&subscribers_at(&translator->subscribers, subscriber)->holding[number];
-	struct block *block = pool_block_of(pool, external);
+	struct block *block = block_around(pool, external);
 
 	if (!block || block->owner == subscriber)
 		return block;
@@ -306,14 +328,35 @@ static bool lend_again(struct translator *translator, int32_t subscriber,
 {
 	struct pool *pool = &translator->pools[pool_number_of(translator, external)];
 	struct block *block = block_again(translator, subscriber, external, request->now_ns);
+	bool low = is_low(external);
 
 	if (!block)
+		return low && pool->blocks_each > 1 && pool_index_of(pool, external) != POOL_NOBODY;
+	if (low)
+		block->lent++;
+	else if (!block_lend_this(pool, block, port_space(request->protocol),
+				  ntohs(external->port))) {
+		if (!block->lent)
+			return_block(translator, pool, block);
 		return false;
-	if (block_lend_this(pool, block, port_space(request->protocol), ntohs(external->port)))
-		return true;
-	if (!block->lent)
-		return_block(translator, pool, block);
-	return false;
+	}
+	return true;
+}
+
+/* A binding of exactly these. NULL: that cannot be. */
+static struct binding *bind_this(struct translator *translator, int32_t subscriber,
+				 const struct translator_request *request,
+				 const struct plait_addr *external)
+{
+	if (bindings_of_inside(&translator->bindings, request->protocol, subscriber,
+			       &request->inside, request->family) ||
+	    bindings_of_external(&translator->bindings, request->protocol, external) ||
+	    !lend_again(translator, subscriber, request, external))
+		return NULL;
+	subscribers_at(&translator->subscribers, subscriber)->ports++;
+	subscribers_settle(&translator->subscribers, subscriber);
+	return bindings_add(&translator->bindings, request->protocol, subscriber, &request->inside,
+			    external, request->now_ns);
 }
 
 bool translator_adopt(struct translator *translator, const struct translator_request *request,
@@ -322,15 +365,72 @@ bool translator_adopt(struct translator *translator, const struct translator_req
 	int32_t subscriber = subscribers_of(&translator->subscribers, &request->source);
 	struct binding *binding;
 
-	if (subscriber == POOL_NOBODY || translator->bindings.count == translator->bindings.size ||
-	    bindings_of_inside(&translator->bindings, request->protocol, subscriber,
-			       &request->inside, request->family) ||
-	    !lend_again(translator, subscriber, request, external))
+	if (subscriber == POOL_NOBODY || is_low(external) ||
+	    translator->bindings.count == translator->bindings.size)
 		return false;
-	subscribers_at(&translator->subscribers, subscriber)->ports++;
+	binding = bind_this(translator, subscriber, request, external);
+	if (binding)
+		bindings_keep_until(&translator->bindings, binding, until_ns);
+	return binding;
+}
+
+/* Bindings that are configured */
+
+enum translated translator_configure(struct translator *translator,
+				     const struct translator_request *request,
+				     const struct plait_addr *external, struct binding **out)
+{
+	int32_t subscriber = subscribers_of(&translator->subscribers, &request->source);
+	struct binding *binding;
+
+	if (subscriber == POOL_NOBODY || translator->bindings.count == translator->bindings.size)
+		return TRANSLATED_NO_ROOM;
+	binding = bind_this(translator, subscriber, request, external);
+	if (!binding)
+		return TRANSLATED_TAKEN;
+	binding->configured = true;
+	bindings_keep_until(&translator->bindings, binding, UINT64_MAX);
+	*out = binding;
+	return TRANSLATED;
+}
+
+static struct binding *configured(const struct translator *translator, uint8_t protocol,
+				  const struct plait_addr *external)
+{
+	struct binding *binding = bindings_of_external(&translator->bindings, protocol, external);
+
+	return binding && binding->configured ? binding : NULL;
+}
+
+bool translator_unconfigure(struct translator *translator, uint8_t protocol,
+			    const struct plait_addr *external)
+{
+	struct binding *binding = configured(translator, protocol, external);
+	int32_t subscriber;
+
+	if (!binding)
+		return false;
+	subscriber = binding->subscriber;
+	binding->configured = false;
+	if (!binding->sessions)
+		end_binding(translator, binding);
 	subscribers_settle(&translator->subscribers, subscriber);
-	binding = bindings_add(&translator->bindings, request->protocol, subscriber,
-			       &request->inside, external, request->now_ns);
-	bindings_keep_until(&translator->bindings, binding, until_ns);
 	return true;
+}
+
+enum translated translator_let_in(struct translator *translator, uint8_t protocol,
+				  const struct plait_addr *external, uint64_t now_ns,
+				  struct binding **out)
+{
+	struct binding *binding = configured(translator, protocol, external);
+	enum translated result;
+
+	if (!binding)
+		return TRANSLATED_NOT_BOUND;
+	result = begin(translator, binding->subscriber, now_ns);
+	if (result != TRANSLATED)
+		return result;
+	binding->sessions++;
+	*out = binding;
+	return TRANSLATED;
 }

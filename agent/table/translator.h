@@ -20,6 +20,9 @@ enum translated {
 	TRANSLATED_RATE_LIMIT,
 	TRANSLATED_PORT_LIMIT, /* ports or blocks, and those it has are in use */
 	TRANSLATED_EXHAUSTED, /* the pool, or the subscriber's address in it */
+	TRANSLATED_TAKEN, /* what is asked for is bound or lent already, or its address is not this
+			     subscriber's */
+	TRANSLATED_NOT_BOUND, /* nothing lets connections in there */
 };
 
 /* A block changed hands: what RFC 6888 §4 wants logged. */
@@ -86,5 +89,23 @@ void translator_sweep(struct translator *translator, uint64_t now_ns);
  */
 bool translator_adopt(struct translator *translator, const struct translator_request *request,
 		      const struct plait_addr *external, uint64_t until_ns);
+
+/*
+ * A binding that is there without sessions, and lets connections in (§4.4.2): exactly this
+ * external address and port, also below 1024. random is not looked at. *out is untouched
+ * unless TRANSLATED.
+ */
+enum translated translator_configure(struct translator *translator,
+				     const struct translator_request *request,
+				     const struct plait_addr *external, struct binding **out);
+
+/* It goes, once it has no more sessions. False: there is none. */
+bool translator_unconfigure(struct translator *translator, uint8_t protocol,
+			    const struct plait_addr *external);
+
+/* A session begins from the internet, to be ended like the others. */
+enum translated translator_let_in(struct translator *translator, uint8_t protocol,
+				  const struct plait_addr *external, uint64_t now_ns,
+				  struct binding **out);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "count.h"
 #include "parse.h"
+#include "steer.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -28,9 +29,12 @@ static __always_inline __u32 worker_of(const struct segment *segment)
 	return settings.workers ? hash % settings.workers : 0;
 }
 
-/* in_time_wait: the SYN takes over addresses in TIME_WAIT, which the agent must end first. */
+/*
+ * side: which of a session's connections the SYN begins. in_time_wait: it takes over addresses in TIME_WAIT, which
+ * the agent must end first.
+ */
 static __always_inline int hold(struct __sk_buff *skb, const struct segment *segment,
-				bool in_time_wait)
+				enum plait_side side, bool in_time_wait)
 {
 	__u32 worker = worker_of(segment), zero = 0, bytes = skb->len;
 	void *ring = bpf_map_lookup_elem(&held_syns, &worker);
@@ -40,12 +44,47 @@ static __always_inline int hold(struct __sk_buff *skb, const struct segment *seg
 		return verdict(VERDICT_DROP, PLAIT_SYN_HOLD_FAILED);
 	held->ifindex = skb->ifindex;
 	held->in_time_wait = in_time_wait;
+	held->side = side;
 	held->frame_bytes = bytes;
 	if (bpf_skb_load_bytes(skb, 0, held->frame, bytes))
 		return verdict(VERDICT_DROP, PLAIT_SYN_HOLD_FAILED);
 	if (bpf_ringbuf_output(ring, held, offsetof(struct plait_held_syn, frame) + bytes, 0))
 		return verdict(VERDICT_DROP, PLAIT_SYN_HOLD_FAILED);
 	return verdict(VERDICT_DROP, PLAIT_SYN_HELD);
+}
+
+/*
+ * A plain connection begins. Addresses in use get their own socket's answer: SYN+ACK to a
+ * copy, else a challenge.
+ */
+static __always_inline int hold_plain(struct __sk_buff *skb, const struct segment *segment)
+{
+	switch (syn_meets(skb, segment)) {
+	case MET_NOTHING:
+		return hold(skb, segment, PLAIT_SIDE_PLAIN, false);
+	case MET_TIME_WAIT:
+		return hold(skb, segment, PLAIT_SIDE_PLAIN, true);
+	default:
+		break;
+	}
+	if (steer_to_connection(skb, segment) == STEER_DONE)
+		return verdict(VERDICT_PASS, PLAIT_SYN_MET_CONNECTION);
+	return verdict(VERDICT_DROP, PLAIT_STEER_FAILED);
+}
+
+/* A leg begins: its own socket here answers a copy; what it met instead is the kernel's. */
+static __always_inline int hold_leg(struct __sk_buff *skb, const struct segment *segment)
+{
+	switch (syn_meets(skb, segment)) {
+	case MET_NOTHING:
+		return hold(skb, segment, PLAIT_SIDE_LEG, false);
+	case MET_TIME_WAIT:
+		return hold(skb, segment, PLAIT_SIDE_LEG, true);
+	case MET_ITSELF:
+		return verdict(VERDICT_DROP, PLAIT_SYN_DUPLICATE);
+	default:
+		return verdict(VERDICT_NEXT, PLAIT_SYN_MET_CONNECTION);
+	}
 }
 
 /*

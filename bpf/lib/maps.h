@@ -45,6 +45,19 @@ struct {
 	__type(value, __u8);
 } local_addresses SEC(".maps");
 
+/*
+ * Binding entries: on a concentrator of connections that have an address of a pool, on
+ * both roles what lets connections in. The agent writes; a concentrator's next run finds
+ * here which ports must rest. Sized by limits.bindings.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, struct plait_binding_key);
+	__type(value, struct plait_binding_value);
+} bindings SEC(".maps");
+
 /* Held SYNs, one ring a worker. BPF writes, the worker reads. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);

@@ -122,28 +122,28 @@ static __always_inline enum met syn_meets(struct __sk_buff *skb, const struct se
 	return met;
 }
 
-static __always_inline struct bpf_sock *worker_listener(struct __sk_buff *skb, __u32 worker)
+/* number: worker * 2 + enum plait_side */
+static __always_inline struct bpf_sock *private_listener(struct __sk_buff *skb, __u32 number)
 {
 	struct plait_addr nobody = {.family = AF_INET}, loopback = {.family = AF_INET};
 
-	worker &= PLAIT_MAX_WORKERS - 1;
+	number &= PLAIT_MAX_LISTENERS - 1;
 	if (skb->protocol == bpf_htons(ETH_P_IP)) {
 		loopback.ip[0] = 127;
 		loopback.ip[3] = 1;
-		loopback.port = settings.listener_v4[worker];
+		loopback.port = settings.listener_v4[number];
 	} else {
 		nobody.family = loopback.family = AF_INET6;
 		loopback.ip[15] = 1;
-		loopback.port = settings.listener_v6[worker];
+		loopback.port = settings.listener_v6[number];
 	}
 	return lookup_tuple(skb, &nobody, &loopback);
 }
 
-/* To a worker's listener; mark is what the packet leaves with, reason what it counts as. */
-static __always_inline int steer_to_listener(struct __sk_buff *skb, __u32 worker, __u32 mark,
-					     enum plait_reason reason)
+/* sk is released; mark is what the packet leaves with, reason what it counts as. */
+static __always_inline int steer_to_socket(struct __sk_buff *skb, struct bpf_sock *sk, __u32 mark,
+					   enum plait_reason reason)
 {
-	struct bpf_sock *sk = worker_listener(skb, worker);
 	long failed;
 
 	if (!sk)
@@ -156,9 +156,15 @@ static __always_inline int steer_to_listener(struct __sk_buff *skb, __u32 worker
 	return verdict(VERDICT_PASS, reason);
 }
 
+static __always_inline int steer_to_listener(struct __sk_buff *skb, __u32 number, __u32 mark,
+					     enum plait_reason reason)
+{
+	return steer_to_socket(skb, private_listener(skb, number), mark, reason);
+}
+
 /*
  * A held SYN that came back through the TAP device: its source MAC names the
- * worker whose listener answers. mark is what the packet leaves with.
+ * listener that answers. mark is what the packet leaves with.
  */
 static __always_inline int steer_let_go(struct __sk_buff *skb, __u32 mark)
 {
@@ -166,7 +172,7 @@ static __always_inline int steer_let_go(struct __sk_buff *skb, __u32 mark)
 
 	if (bpf_skb_load_bytes(skb, ETH_ALEN, &let_go, sizeof(let_go)))
 		return verdict(VERDICT_DROP, PLAIT_DROP_MALFORMED);
-	return steer_to_listener(skb, let_go.worker, mark, PLAIT_SYN_LET_GO);
+	return steer_to_listener(skb, let_go.listener, mark, PLAIT_SYN_LET_GO);
 }
 
 #endif

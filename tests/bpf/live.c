@@ -194,7 +194,7 @@ bool live_tun_receive(int fd, struct packet *out, int wait_ms)
 void live_let_go(const struct stage *stage, int tap, unsigned int worker)
 {
 	struct plait_let_go tag = {.locally_administered = 2,
-				   .worker = (__u8)worker,
+				   .listener = (__u8)(2 * worker),
 				   .ifindex = htonl(stage->held.ifindex)};
 	struct packet packet = {.bytes = stage->held.frame_bytes};
 

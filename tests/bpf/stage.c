@@ -102,11 +102,17 @@ static void build_namespace(void)
 
 struct plait_settings stage_settings(void)
 {
-	struct plait_settings out = {.mark_base = MARK_BASE, .workers = STAGE_WORKERS, .hold = 1};
+	struct plait_settings out = {.mark_base = MARK_BASE,
+				     .workers = STAGE_WORKERS,
+				     .hold = 1,
+				     .join_v4 = packet_addr("127.112.0.1", 0),
+				     .join_v6 = packet_addr("100::1", 0)};
 
 	for (int worker = 0; worker < STAGE_WORKERS; worker++) {
-		out.listener_v4[worker] = htons((uint16_t)(7100 + worker));
-		out.listener_v6[worker] = htons((uint16_t)(7200 + worker));
+		for (unsigned int side = 0; side < 2; side++) {
+			out.listener_v4[2 * worker + side] = htons((uint16_t)(7100 + worker));
+			out.listener_v6[2 * worker + side] = htons((uint16_t)(7200 + worker));
+		}
 	}
 	return out;
 }
@@ -182,6 +188,17 @@ void stage_put_addr(const struct stage *stage, const char *map, const char *text
 	struct plait_addr key = packet_addr(text, port);
 
 	stage_put(stage, map, &key, &(uint8_t){1});
+}
+
+void stage_put_binding(const struct stage *stage, const char *external, uint16_t port)
+{
+	struct plait_binding_key key = {.protocol = IPPROTO_TCP};
+	struct plait_binding_value value = {.flags = PLAIT_BINDING_CONFIGURED};
+
+	key.external.port = htons(port);
+	if (external)
+		key.external = packet_addr(external, port);
+	stage_put(stage, "bindings", &key, &value);
 }
 
 static struct plait_prefix_key prefix_key(const char *text, unsigned int bits)

@@ -37,7 +37,7 @@ struct stage {
 	char text[256];
 };
 
-/* Listener ports of worker w: 7100 + w (IPv4), 7200 + w (IPv6). */
+/* Listener ports of worker w: 7100 + w (IPv4), 7200 + w (IPv6); of joins: 127.112.0.1, 100::1. */
 struct plait_settings stage_settings(void);
 struct stage *stage_open(enum stage_role role);
 struct stage *stage_open_with(enum stage_role role, const struct plait_settings *settings);
@@ -56,6 +56,9 @@ void stage_allow(const struct stage *stage, const char *text, unsigned int bits)
 void stage_disallow(const struct stage *stage, const char *text, unsigned int bits);
 void stage_put_policy(const struct stage *stage, uint32_t index,
 		      const struct plait_policy_rule *rule);
+
+/* A binding that lets connections in; on a CPE only the port counts. */
+void stage_put_binding(const struct stage *stage, const char *external, uint16_t port);
 
 /* A session whose inside and remote are from and to of the recipe (up), or the reverse. */
 void stage_add_session(const struct stage *stage, const struct recipe *up);

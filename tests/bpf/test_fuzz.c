@@ -211,7 +211,7 @@ static struct tried cpe_programs[] = {
 	 {}},
 	/* reads a MAC header as an IP header here, and must survive that */
 	{"leg_egress_raw", {"next"}, {}},
-	{"leg_ingress_ether", {"next"}, {}},
+	{"leg_ingress_ether", {"next", "drop steer_failed"}, {}},
 	{"leg_ingress_raw", {"next"}, {}},
 	{"let_go", {"redirect mark 0x7003", "redirect"}, {}},
 };

@@ -4,6 +4,7 @@
  * if it provokes what the sources name: a new reason in bpf/ fails this test
  * until it has a row.
  */
+#include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <ctype.h>
 #include <glob.h>
@@ -176,6 +177,31 @@ static void run_stateless(bool seen[PLAIT_REASON_COUNT])
 	add_seen(stage, seen);
 }
 
+/* A subflow of a connection from the internet: the listener for its port takes it. */
+static void run_join(bool seen[PLAIT_REASON_COUNT])
+{
+	const struct sockaddr_in at = {.sin_family = AF_INET,
+				       .sin_port = htons(8080),
+				       .sin_addr.s_addr = inet_addr("127.112.0.1")};
+	const struct recipe join = {.from = "203.0.113.1",
+				    .from_port = 40000,
+				    .to = "192.0.2.2",
+				    .to_port = 8080,
+				    .flags = SYN,
+				    .options = MP_JOIN};
+	struct stage *stage = stage_open(CPE);
+	int listener = socket(AF_INET, SOCK_STREAM, 0), isp = live_open("isp0", 0);
+
+	cr_assert_eq(bind(listener, (const struct sockaddr *)&at, sizeof(at)), 0);
+	cr_assert_eq(listen(listener, 1), 0);
+	stage_put_binding(stage, NULL, 8080);
+	stage_put_addr(stage, "concentrators", "203.0.113.1", 0);
+	stage_put_addr(stage, "local_addresses", "192.0.2.2", 0);
+	live_attach(stage, "leg_ingress_ether", "wan0", LIVE_INGRESS);
+	cr_expect_str_eq(live_run_recipe(stage, isp, &join), "join_steered");
+	add_seen(stage, seen);
+}
+
 static void run_concentrator(bool seen[PLAIT_REASON_COUNT])
 {
 	struct recipe syn = {CUSTOMER, .flags = SYN, .options = MP_CAPABLE, .payload = PREAMBLE};
@@ -237,6 +263,7 @@ Test(reasons, each_that_a_program_counts_is_provoked)
 	run_live(seen);
 	run_concentrator(seen);
 	run_stateless(seen);
+	run_join(seen);
 	for (int reason = 0; reason < PLAIT_REASON_COUNT; reason++)
 		cr_expect_eq(seen[reason], names(text, words[reason]), "%s: %s", words[reason],
 			     seen[reason] ? "counted, but not named" : "named, but never counted");
