@@ -87,6 +87,15 @@ static int check_pool(struct walk *walk, const struct node *node, void *into, co
 	return whole ? check_prefix_translation(walk, node, &pool->prefix) : 0;
 }
 
+/* Who wants the pools announced must not find out later that there are none. */
+static int check_internet(struct walk *walk, const struct node *node, void *into, const void *with)
+{
+	if (walk->config->route_protocol && !walk->config->pool_count)
+		return walk_fail(walk, node_value(node, "route_protocol"),
+				 "route_protocol is for routes to pools, and there are none");
+	return 0;
+}
+
 /* Who asks for destinations must not find out later that there are none. */
 static int check_binding_log(struct walk *walk, const struct node *node, void *into,
 			     const void *with)
@@ -188,6 +197,7 @@ static const struct range blocks = {1, 64};
 static const struct range new_per_s = {1, 1000000};
 static const struct range bindings = {1, 1 << 24};
 static const struct range subscriber_slots = {1, 1 << 20};
+static const struct range route_protocol = {5, 255}; /* below are the kernel's (rtnetlink(7)) */
 static const uint32_t duration_ms = 1;
 static const uint32_t check_ms = 100;
 static const uint32_t udp_lifetime_ms = 120 * 1000; /* RFC 4787 REQ-5 */
@@ -283,8 +293,9 @@ static const struct key internet_keys[] = {
 	{"pools", walk_list, &pools, .flags = FOR_CONCENTRATOR},
 	{"port_block", config_read_port_block, NULL, AT(port_block), FOR_CONCENTRATOR},
 	{"port_parity", walk_word, parity_words, AT(keep_parity), FOR_CONCENTRATOR},
+	{"route_protocol", walk_number, &route_protocol, AT(route_protocol), FOR_CONCENTRATOR},
 };
-static const struct mapping internet = MAPPING(internet_keys);
+static const struct mapping internet = MAPPING(internet_keys, .check = check_internet);
 
 #define IN_BINDING(field) .offset = offsetof(struct config_binding, field)
 static const struct key binding_keys[] = {

@@ -165,6 +165,7 @@ struct config {
 	struct config_interfaces internet;
 	unsigned int port_block; /* ports lent at a time; even, default 512 */
 	bool keep_parity;
+	unsigned int route_protocol; /* of the pools' routes in the main table; 0: none */
 	unsigned int pool_count;
 	struct config_pool pools[CONFIG_MAX_PREFIXES];
 	unsigned int subscriber_count;

@@ -55,6 +55,38 @@ int routes_add_default(struct netlink *netlink, uint8_t family, uint32_t table,
 	return netlink_transact(netlink, message, NULL, NULL);
 }
 
+/*
+ * A blackhole, as for any aggregate: who comes to the main table does so while plaitd's
+ * rule is missing, and an ICMP error would end what waits for no more than an answer.
+ */
+static int change_announced(struct netlink *netlink, uint16_t type, uint16_t flags,
+			    const struct plait_prefix *prefix, uint8_t protocol)
+{
+	char buffer[NETLINK_REQUEST_BYTES];
+	struct nlmsghdr *message;
+	struct rtmsg *route =
+		netlink_request(buffer, type, NLM_F_ACK | flags, sizeof(*route), &message);
+
+	route->rtm_family = prefix->family;
+	route->rtm_table = RT_TABLE_MAIN;
+	route->rtm_protocol = protocol;
+	route->rtm_type = RTN_BLACKHOLE;
+	route->rtm_dst_len = prefix->bits;
+	if (prefix->bits)
+		mnl_attr_put(message, RTA_DST, netlink_addr_bytes(prefix->family), prefix->ip);
+	return netlink_transact(netlink, message, NULL, NULL);
+}
+
+int routes_announce(struct netlink *netlink, const struct plait_prefix *prefix, uint8_t protocol)
+{
+	return change_announced(netlink, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, prefix, protocol);
+}
+
+int routes_withdraw(struct netlink *netlink, const struct plait_prefix *prefix, uint8_t protocol)
+{
+	return change_announced(netlink, RTM_DELROUTE, 0, prefix, protocol);
+}
+
 /* One route of a dump, as far as plait looks at routes. */
 struct route {
 	const struct rtmsg *head;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * Rules and routes by rtnetlink (a netlink of NETLINK_ROUTE). What plait installs
- * lies in routing tables of its own number range, so it can be found and removed.
+ * lies in routing tables of its own number range, so it can be found and removed; only
+ * what it announces is in the main table, under a protocol number of its own.
  */
 #ifndef PLAIT_PORT_ROUTES_H
 #define PLAIT_PORT_ROUTES_H
@@ -19,6 +20,13 @@ int routes_add_local(struct netlink *netlink, const struct plait_prefix *prefix,
 /* A default route in table; gateway of family 0: directly on the link. */
 int routes_add_default(struct netlink *netlink, uint8_t family, uint32_t table,
 		       unsigned int ifindex, const struct plait_addr *gateway);
+/*
+ * A route to prefix in the main table, for a routing daemon to find under that protocol:
+ * what is looked up there and nowhere before is dropped. -EEXIST: there is one, not ours.
+ */
+int routes_announce(struct netlink *netlink, const struct plait_prefix *prefix, uint8_t protocol);
+/* Take it back; -ESRCH: there is none of that protocol. */
+int routes_withdraw(struct netlink *netlink, const struct plait_prefix *prefix, uint8_t protocol);
 /* Copy the main table's routes through ifindex to table. */
 int routes_copy(struct netlink *netlink, uint8_t family, unsigned int ifindex, uint32_t table);
 

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "announcement.h"
 #include "base/log.h"
 #include "codec/syn_payload.h"
 #include "instance.h"
@@ -32,6 +33,7 @@ struct concentrator {
 	struct role_ops ops;
 	struct mptcp_pm pm;
 	struct pools pools;
+	struct announcement announcement;
 	bool draining; /* set by the main thread, read by workers */
 };
 
@@ -405,7 +407,9 @@ static int open_concentrator(struct role *role, struct config *config, struct lo
 		err = publish(concentrator);
 	if (!err)
 		err = instance_start(&concentrator->instance, &concentrator->ops, loop);
-	return err ? err : attach(concentrator);
+	if (!err)
+		err = attach(concentrator);
+	return err ? err : announcement_open(&concentrator->announcement, &concentrator->instance);
 }
 
 static void close_concentrator(struct role *role)
@@ -414,6 +418,7 @@ static void close_concentrator(struct role *role)
 
 	if (!concentrator)
 		return;
+	announcement_close(&concentrator->announcement);
 	restore_limits(concentrator);
 	instance_close(&concentrator->instance);
 	pools_close(&concentrator->pools);

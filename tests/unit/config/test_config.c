@@ -125,6 +125,7 @@ Test(config, concentrator_defaults)
 	cr_expect_eq(config.customer_port, 6824);
 	cr_expect_eq(config.allow_count, 0);
 	cr_expect_eq(config.pool_count, 0);
+	cr_expect_eq(config.route_protocol, 0);
 	cr_expect_eq(config.subscriber_count, 0);
 	cr_expect_eq(config.link_count, 0);
 	cr_expect_eq(config.lan.count, 0);
@@ -348,6 +349,7 @@ Test(config, pools_and_a_preserved_port)
 			       "  - {prefix: 203.0.113.64/28}\n"
 			       "  - {prefix: 203.0.113.80/28, translation: one-to-one}\n"
 			       "  - {translation: prefix, prefix: 2001:db8:f:100::/56}\n"
+			       "  route_protocol: 112\n"
 			       "udp: off\n"),
 		     0, "%u:%u: %s", error.line, error.column, error.text);
 	cr_expect_eq(config.customer_port, 0);
@@ -355,6 +357,7 @@ Test(config, pools_and_a_preserved_port)
 	cr_expect_eq(config.pools[0].translation, TRANSLATION_SHARED);
 	cr_expect_eq(config.pools[1].translation, TRANSLATION_ONE_TO_ONE);
 	cr_expect_eq(config.pools[2].translation, TRANSLATION_PREFIX);
+	cr_expect_eq(config.route_protocol, 112);
 	cr_expect_eq(config.udp, UDP_OFF);
 }
 
@@ -704,6 +707,10 @@ static struct bad bad_concentrator[] = {
 	{"role: concentrator\ninternet: {pools: [{prefix: 203.0.113.64/28, translation: 1:1}]}\n",
 	 2, 59,
 	 "internet.pools[0].translation: expected shared, one-to-one or prefix, not \"1:1\""},
+	{"role: concentrator\ninternet: {pools: [{prefix: 203.0.113.64/28}], route_protocol: 4}\n",
+	 2, 64, "internet.route_protocol: expected a number from 5 to 255, not \"4\""},
+	{"role: concentrator\ninternet: {interfaces: [net0], route_protocol: 112}\n", 2, 48,
+	 "internet: route_protocol is for routes to pools, and there are none"},
 	{CONCENTRATOR "subscribers: [{name: a}]\n", 4, 15, "subscribers[0].sources: missing"},
 	{CONCENTRATOR "subscribers: [{name: a, sources: []}]\n", 4, 34,
 	 "subscribers[0].sources: expected at least 1 in the list"},
