@@ -111,7 +111,6 @@ static bool is_kept(const char *name)
 	       !strcmp(name, "agent_counters");
 }
 
-/* A pinned map of another shape cannot be taken up: plaitd was upgraded or reconfigured. */
 static bool fits(const char *path, const struct bpf_map *map)
 {
 	struct bpf_map_info info = {};
@@ -120,7 +119,7 @@ static bool fits(const char *path, const struct bpf_map *map)
 	bool same;
 
 	if (fd < 0)
-		return true;
+		return false;
 	same = !bpf_obj_get_info_by_fd(fd, &info, &len) && info.type == bpf_map__type(map) &&
 	       info.key_size == bpf_map__key_size(map) &&
 	       info.value_size == bpf_map__value_size(map) &&
@@ -128,6 +127,29 @@ static bool fits(const char *path, const struct bpf_map *map)
 	       info.map_flags == bpf_map__map_flags(map);
 	close(fd);
 	return same;
+}
+
+/*
+ * What cannot be taken up goes: plaitd was upgraded or reconfigured, or it is not even a
+ * map. Not a directory, which nobody makes there by mistake.
+ */
+static int make_room(const char *path, const struct bpf_map *map)
+{
+	bool kept = is_kept(bpf_map__name(map));
+	int err;
+
+	if (kept && fits(path, map))
+		return 0;
+	if (!unlink(path)) {
+		if (kept)
+			log_notice("map %s has another layout, replaced", path);
+		return 0;
+	}
+	err = -errno;
+	if (err == -ENOENT)
+		return 0;
+	log_error("%s is in the way of a map: %s", path, strerror(-err));
+	return err;
 }
 
 static int choose_pins(struct dataplane *dataplane)
@@ -140,13 +162,9 @@ static int choose_pins(struct dataplane *dataplane)
 		if (!is_pinned_map(bpf_map__name(map)))
 			continue;
 		pin_path(dataplane, bpf_map__name(map), path);
-		if (!is_kept(bpf_map__name(map))) {
-			unlink(path);
-		} else if (!fits(path, map)) {
-			log_notice("map %s has another layout, replaced", path);
-			unlink(path);
-		}
-		err = bpf_map__set_pin_path(map, path);
+		err = make_room(path, map);
+		if (!err)
+			err = bpf_map__set_pin_path(map, path);
 		if (err)
 			return err;
 	}
@@ -334,13 +352,14 @@ void dataplane_each(struct dataplane *dataplane, const char *map,
 		    void (*each)(void *context, const void *key, const void *value), void *context)
 {
 	int fd = bpf_object__find_map_fd_by_name(dataplane->object, map);
-	char key[KEY_BYTES_MAX], value[VALUE_BYTES_MAX];
-	void *before = NULL;
+	char key[KEY_BYTES_MAX], next[KEY_BYTES_MAX] = {}, value[VALUE_BYTES_MAX];
+	int end = bpf_map_get_next_key(fd, NULL, next);
 
-	while (!bpf_map_get_next_key(fd, before, key)) {
+	while (!end) {
+		memcpy(key, next, sizeof(key));
+		end = bpf_map_get_next_key(fd, key, next);
 		if (!bpf_map_lookup_elem(fd, key, value))
 			each(context, key, value);
-		before = key;
 	}
 }
 

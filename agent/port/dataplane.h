@@ -56,8 +56,8 @@ void dataplane_remove(struct dataplane *dataplane, const char *map, const void *
 /* The value there. 0 or negative errno. Thread-safe. */
 int dataplane_get(struct dataplane *dataplane, const char *map, const void *key, void *value);
 /*
- * Call back for each entry of a hash map, or more than once: it may be given another value
- * meanwhile, but none may come or go.
+ * Call back for each entry of a hash map, which may be removed or given another value;
+ * nothing else may change.
  */
 void dataplane_each(struct dataplane *dataplane, const char *map,
 		    void (*each)(void *context, const void *key, const void *value), void *context);

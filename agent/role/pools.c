@@ -172,9 +172,13 @@ static void take_to_rest(void *context, const void *key, const void *value)
 						   .protocol = found->protocol,
 						   .now_ns = clock_now_ns()};
 
-	if (translator_adopt(&pools->translator, &request, &found->external,
-			     request.now_ns + REST_SECONDS * NS_PER_S) &&
-	    was->flags & PLAIT_BINDING_CONFIGURED) /* it lets nobody in any more */
+	if (bindings_of_external(&pools->translator.bindings, found->protocol, &found->external))
+		return; /* it is configured, and in the map anew */
+	if (!translator_adopt(&pools->translator, &request, &found->external,
+			      request.now_ns + REST_SECONDS * NS_PER_S))
+		/* what is of no pool any more would stay in the map for ever */
+		dataplane_remove(pools->instance->dataplane, "bindings", key);
+	else if (was->flags & PLAIT_BINDING_CONFIGURED) /* it lets nobody in any more */
 		pools_publish(pools, bindings_of_external(&pools->translator.bindings,
 							  found->protocol, &found->external));
 }
