@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-"""W1, S1: what a concentrator refuses. Nothing of it reaches the internet side, and each
+"""W1, S1, T2: what a concentrator refuses. Nothing of it reaches the internet side, and each
 refusal is counted under its own reason. The client is in the CPE's namespace, without plaitd."""
 
 import contextlib
 import ipaddress
+import os
 import socket
 import struct
 import time
@@ -55,10 +56,12 @@ def refused(lab, reason, at_least=1):
     eventually(lambda: not lab.sessions("conc"), what="no session left")
 
 
-def in_syn(lab, preamble, to=CONC_V4):
+def in_syn(lab, preamble, to=CONC_V4, source=None):
     """An MPTCP connection with `preamble` in its SYN."""
     client = mptcp_socket(lab, "cpe", socket.AF_INET6 if ":" in to else socket.AF_INET)
     try:
+        if source:
+            client.bind((source, 0))
         client.sendto(preamble, MSG_FASTOPEN, (to, PORT))
     except BaseException:
         client.close()
@@ -319,3 +322,49 @@ def test_T1_destination_without_port_takes_the_syns_own(conc):
     with Server(conc, "server", conc.SERVER_V4, echo, port=PORT), \
             in_syn(conc, pm(conc.SERVER_V4, None) + b"\0hi") as client:
         assert read_exactly(client, 2) == b"hi"
+
+
+# More than there is room for
+
+def echoes(client, octets):
+    """Whether all of it came back; False if the connection was refused."""
+    try:
+        client.sendall(octets)
+        return read_exactly(client, len(octets)) == octets
+    except ConnectionRefusedError:
+        return False
+
+
+def test_T2_pool_that_is_exhausted_in_mid_burst():
+    """Fifty subscribers at once, and a pool of 32 blocks of ports."""
+    sources = [f"10.1.0.{number}" for number in range(10, 60)]
+    pool = {"interfaces": ["net0"], "port_block": 2016, "pools": [{"prefix": "203.0.113.64/32"}]}
+    with PlaitLab() as lab, contextlib.ExitStack() as stack:
+        lab.plaitd("conc", {"internet": pool})
+        lab.run("cpe", ["sysctl", "-qw", "net.ipv4.tcp_fastopen=3"])
+        lab.run("cpe", ["ip", "-batch", "-"],
+                input="".join(f"addr add {source}/24 dev w1\n" for source in sources))
+        server = stack.enter_context(Server(lab, "server", lab.SERVER_V4, echo))
+        preamble = pm(lab.SERVER_V4, server.port) + b"\0"
+
+        def begin(source):
+            return stack.enter_context(in_syn(lab, preamble, source=source))
+
+        neighbour = begin(sources[0])
+        assert echoes(neighbour, b"first")
+        before = lab.counters("conc")
+        burst = {source: begin(source) for source in sources[1:]}
+        served = {source: client for source, client in burst.items()
+                  if echoes(client, os.urandom(1 << 16))}
+        assert len(served) == 31
+        grown = lab.since("conc", before)
+        assert (grown["pool_exhausted"], grown["established"]) == (18, 31), grown
+        assert server.count == 32
+        late = begin(sources[0])  # who has a block
+        assert all(echoes(client, os.urandom(1 << 16))
+                   for client in (neighbour, late, *served.values()))
+        refused_one = next(source for source in burst if source not in served)
+        assert not echoes(begin(refused_one), b"still full")
+        served.popitem()[1].close()
+        eventually(lambda: len(lab.sessions("conc")) == 32, what="one session's end")
+        assert echoes(begin(refused_one), b"room again")

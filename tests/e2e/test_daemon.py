@@ -104,6 +104,13 @@ BAD = {
     "bad role": ("role: cep\n", r":1:7: role"),
     "bad address": ("role: concentrator\ncustomer: {interfaces: [w1], addresses: [10.1.0.300]}\n",
                     r":2:42: customer\.addresses"),
+    "overlapping pools": ("role: concentrator\ninternet:\n  pools: [{prefix: 203.0.113.0/24}, "
+                          "{prefix: 203.0.113.64/28}]\n",
+                          r":3:46: internet\.pools\[1\]\.prefix: 203\.0\.113\.64/28 overlaps with "),
+    "pool with host bits": ("role: concentrator\ninternet: {pools: [{prefix: 203.0.113.65/28}]}\n",
+                            r":2:29: internet\.pools\[0\]\.prefix: .* the prefix is 203\.0\.113\.64/28"),
+    "pool that is no prefix": ("role: concentrator\ninternet: {pools: [{prefix: everything}]}\n",
+                               r":2:29: internet\.pools\[0\]\.prefix: expected .* not \"everything\""),
     "tabs": ("role: cpe\nlan:\n\tinterfaces: [lan0]\n", r":3:\d+: "),
     "empty": ("", r": the file is empty"),
 }

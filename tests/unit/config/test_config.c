@@ -702,6 +702,34 @@ static struct bad bad_concentrator[] = {
 	{"role: concentrator\ninternet:\n  pools:\n  - {prefix: 203.0.113.0/24}\n"
 	 "  - {prefix: 203.0.113.64/28}\n",
 	 5, 14, "internet.pools[1].prefix: 203.0.113.64/28 overlaps with pools[0]"},
+	{"role: concentrator\ninternet:\n  pools:\n  - {prefix: 203.0.113.64/28}\n"
+	 "  - {prefix: 203.0.113.64/28, translation: one-to-one}\n",
+	 5, 14, "internet.pools[1].prefix: 203.0.113.64/28 overlaps with pools[0]"},
+	{"role: concentrator\ninternet:\n  pools:\n  - {prefix: 198.51.100.7}\n"
+	 "  - {prefix: '2001:db8:77:1::/64'}\n  - {prefix: '2001:db8:77::/48'}\n",
+	 6, 14, "internet.pools[2].prefix: 2001:db8:77::/48 overlaps with pools[1]"},
+	{"role: concentrator\ninternet: {pools: [{prefix: '2001:db8:77::1/64'}]}\n", 2, 29,
+	 "internet.pools[0].prefix: 2001:db8:77::1/64 has host bits set, the prefix is "
+	 "2001:db8:77::/64"},
+	{"role: concentrator\ninternet: {pools: [{prefix: 203.0.113/28}]}\n", 2, 29,
+	 "internet.pools[0].prefix: expected an address or a prefix such as 10.1.0.0/24, not "
+	 "\"203.0.113/28\""},
+	{"role: concentrator\ninternet: {pools: [{prefix: 203.0.113.64/-1}]}\n", 2, 29,
+	 "internet.pools[0].prefix: expected an address or a prefix such as 10.1.0.0/24, not "
+	 "\"203.0.113.64/-1\""},
+	{"role: concentrator\ninternet: {pools: [{prefix: '\\e[2J'}]}\n", 2, 29,
+	 "internet.pools[0].prefix: expected an address or a prefix such as 10.1.0.0/24, not "
+	 "the text \"\\e[2J\""},
+	{"role: concentrator\ninternet: {pools: [{prefix: }]}\n", 2, 29,
+	 "internet.pools[0].prefix: expected an address or a prefix such as 10.1.0.0/24, not "
+	 "nothing"},
+	{"role: concentrator\ninternet: {pools: [{prefix: [203.0.113.64/28]}]}\n", 2, 29,
+	 "internet.pools[0].prefix: expected an address or a prefix such as 10.1.0.0/24, not a "
+	 "list"},
+	{"role: concentrator\ninternet: {pools: [{prefix: 127.0.0.0/8}]}\n", 2, 29,
+	 "internet.pools[0].prefix: 127.0.0.0/8 begins with a loopback address"},
+	{"role: concentrator\ninternet: {pools: [203.0.113.64/28]}\n", 2, 20,
+	 "internet.pools[0]: expected a mapping, not \"203.0.113.64/28\""},
 	{"role: concentrator\ninternet: {pools: [{prefix: 203.0.113.64/28, translation: prefix}]}\n",
 	 2, 59, "internet.pools[0]: prefix translation is for IPv6 only"},
 	{"role: concentrator\ninternet: {pools: [{prefix: 203.0.113.64/28, translation: 1:1}]}\n",
