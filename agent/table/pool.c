@@ -13,18 +13,6 @@ struct pool_address {
 	uint32_t available_at; /* where it stands in available, if any are free */
 };
 
-static unsigned int family_bits(const struct plait_prefix *prefix)
-{
-	return prefix->family == AF_INET ? 32 : 128;
-}
-
-static uint32_t addresses_of(const struct plait_prefix *prefix)
-{
-	unsigned int host_bits = family_bits(prefix) - prefix->bits;
-
-	return host_bits >= 16 ? POOL_PREFIX_ADDRESSES_MAX : 1u << host_bits;
-}
-
 static void add_available(struct pool *pool, uint32_t index)
 {
 	pool->addresses[index].available_at = pool->available_count;
@@ -44,12 +32,10 @@ int pool_open(struct pool *pool, const struct plait_prefix *prefixes, unsigned i
 	      uint16_t block_ports)
 {
 	memset(pool, 0, sizeof(*pool));
-	pool->prefixes = prefixes;
-	pool->prefix_count = prefix_count;
+	pool->ranges = (struct ranges){prefixes, prefix_count, POOL_HOST_BITS_MAX};
 	pool->block_ports = block_ports;
 	pool->blocks_each = POOL_PORTS / block_ports;
-	for (unsigned int i = 0; i < prefix_count; i++)
-		pool->address_count += addresses_of(&prefixes[i]);
+	pool->address_count = (uint32_t)ranges_size(&pool->ranges);
 	pool->addresses = calloc(pool->address_count + 1, sizeof(*pool->addresses));
 	pool->available = calloc(pool->address_count + 1, sizeof(*pool->available));
 	if (!pool->addresses || !pool->available) {
@@ -77,54 +63,14 @@ void pool_close(struct pool *pool)
 	memset(pool, 0, sizeof(*pool));
 }
 
-/* The last 16 bits that differ within a prefix, as a number. */
-static uint32_t offset_bytes(const struct plait_prefix *prefix)
-{
-	return family_bits(prefix) / 8 - 2;
-}
-
 struct plait_addr pool_address_at(const struct pool *pool, uint32_t index)
 {
-	const struct plait_prefix *prefix = pool->prefixes;
-	struct plait_addr addr = {};
-	uint32_t low;
-	uint8_t *end;
-
-	while (index >= addresses_of(prefix))
-		index -= addresses_of(prefix++);
-	addr.family = prefix->family;
-	memcpy(addr.ip, prefix->ip, sizeof(addr.ip));
-	end = addr.ip + offset_bytes(prefix);
-	low = ((uint32_t)end[0] << 8 | end[1]) + index;
-	end[0] = (uint8_t)(low >> 8);
-	end[1] = (uint8_t)low;
-	return addr;
-}
-
-/* How far addr lies behind the prefix's first address; beyond the last one if it does not. */
-static uint32_t offset_in(const struct plait_prefix *prefix, const struct plait_addr *addr)
-{
-	uint32_t at = offset_bytes(prefix);
-	uint32_t first = (uint32_t)prefix->ip[at] << 8 | prefix->ip[at + 1];
-	uint32_t low = (uint32_t)addr->ip[at] << 8 | addr->ip[at + 1];
-
-	if (prefix->family != addr->family || memcmp(prefix->ip, addr->ip, at) || low < first)
-		return UINT32_MAX;
-	return low - first;
+	return ranges_at(&pool->ranges, index);
 }
 
 int32_t pool_index_of(const struct pool *pool, const struct plait_addr *addr)
 {
-	uint32_t before = 0;
-
-	for (unsigned int i = 0; i < pool->prefix_count; i++) {
-		uint32_t offset = offset_in(&pool->prefixes[i], addr);
-
-		if (offset < addresses_of(&pool->prefixes[i]))
-			return (int32_t)(before + offset);
-		before += addresses_of(&pool->prefixes[i]);
-	}
-	return POOL_NOBODY;
+	return (int32_t)ranges_number_of(&pool->ranges, addr);
 }
 
 static int make_blocks(const struct pool *pool, uint32_t index)

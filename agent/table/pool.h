@@ -12,11 +12,12 @@
 
 #include "plait_addr.h"
 #include "ports.h"
+#include "ranges.h"
 
 enum {
 	POOL_FIRST_PORT = 1024,
 	POOL_PORTS = 65536 - POOL_FIRST_PORT, /* of an address */
-	POOL_PREFIX_ADDRESSES_MAX = 65536, /* the first ones of a larger prefix */
+	POOL_HOST_BITS_MAX = 16, /* of a larger prefix the first 65536 addresses */
 	POOL_NOBODY = -1,
 };
 
@@ -35,8 +36,7 @@ struct block {
 struct pool_address;
 
 struct pool {
-	const struct plait_prefix *prefixes; /* borrowed; of one family, apart, no host bits */
-	unsigned int prefix_count;
+	struct ranges ranges; /* of one family */
 	uint16_t block_ports, blocks_each; /* ports of a block, blocks of an address */
 	uint32_t address_count;
 	struct pool_address *addresses;
@@ -45,7 +45,7 @@ struct pool {
 	uint64_t blocks_lent, ports_lent;
 };
 
-/* block_ports: even, 2 to POOL_PORTS. 0 or -ENOMEM. Without prefixes there is nothing to lend. */
+/* prefixes: borrowed. block_ports: even, 2 to POOL_PORTS. 0 or -ENOMEM. Without prefixes there is nothing to lend. */
 int pool_open(struct pool *pool, const struct plait_prefix *prefixes, unsigned int prefix_count,
 	      uint16_t block_ports);
 void pool_close(struct pool *pool);
