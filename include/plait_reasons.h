@@ -55,6 +55,7 @@
 	X(SUBSCRIBER_RATE, subscriber_rate, "connections refused: too many new ones of a subscriber in a second") \
 	X(SUBSCRIBER_PORTS, subscriber_ports, "connections refused: the subscriber's external ports are in use") \
 	X(POOL_EXHAUSTED, pool_exhausted, "connections refused: no external port is left in the pool, or on the subscriber's address") \
+	X(SUBSCRIBER_OUTSIDE, subscriber_outside, "connections refused: all pools are deterministic, and the subscriber is inside of none") \
 	X(NO_SOURCE, no_source, "connections refused: a prefix is translated, and the CPE does not say of whom") \
 	X(BINDING_UNKNOWN, binding_unknown, "connections from the internet that no configured binding lets in") \
 	X(BINDINGS_FULL, bindings_full, "connections refused: no room for another binding or subscriber") \

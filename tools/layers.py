@@ -18,7 +18,7 @@ ROOMS = {
     'base': (),
     'codec': ('base',),
     'table': ('base', 'codec'),
-    'config': ('base',),
+    'config': ('base', 'table'),  # to know whether deterministic pools have enough blocks
     'control': ('base',),
     'port': ('base', 'codec'),
     'engine': ('base', 'codec', 'table', 'config', 'port'),

@@ -23,6 +23,16 @@ struct addr_text addr_text(const struct plait_addr *addr)
 	return out;
 }
 
+struct addr_text prefix_text(const struct plait_prefix *prefix)
+{
+	struct addr_text out = {"-"};
+	char ip[INET6_ADDRSTRLEN];
+
+	if (prefix->family && inet_ntop(prefix->family, prefix->ip, ip, sizeof(ip)))
+		snprintf(out.text, sizeof(out.text), "%s/%u", ip, prefix->bits);
+	return out;
+}
+
 socklen_t addr_to_sockaddr(const struct plait_addr *addr, struct sockaddr_storage *out)
 {
 	struct sockaddr_in *in4 = (struct sockaddr_in *)out;

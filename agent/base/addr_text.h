@@ -21,6 +21,9 @@ struct addr_text {
  */
 struct addr_text addr_text(const struct plait_addr *addr);
 
+/* "192.0.2.0/24", "2001:db8::/32"; "-" if family is 0. */
+struct addr_text prefix_text(const struct plait_prefix *prefix);
+
 /* Fill *out; returns its length for bind() and connect(), 0 for an unset family. */
 socklen_t addr_to_sockaddr(const struct plait_addr *addr, struct sockaddr_storage *out);
 

@@ -11,6 +11,8 @@
 #include "binding.h"
 #include "document.h"
 #include "readers.h"
+#include "table/deterministic.h"
+#include "value.h"
 #include "walk.h"
 
 enum { MAX_FILE_BYTES = 1 << 20, DEFAULT_CHECK_MS = 800 };
@@ -70,6 +72,42 @@ static int check_prefix_translation(struct walk *walk, const struct node *node,
 	return 0;
 }
 
+/* Of one family a subscriber has one block at most. */
+static int check_inside_apart(struct walk *walk, const struct node *list,
+			      const struct config_pool *pool, unsigned int index)
+{
+	for (const struct config_pool *other = walk->config->pools; other <= pool; other++) {
+		unsigned int count = other == pool ? index : other->inside_count;
+
+		if (other->prefix.family != pool->prefix.family)
+			continue;
+		for (unsigned int i = 0; i < count; i++)
+			if (prefix_overlaps(&other->inside[i], &pool->inside[index]))
+				return walk_fail(walk, node_element(list, index),
+						 "%s overlaps with pools[%u].inside[%u]",
+						 node_element(list, index)->text,
+						 (unsigned int)(other - walk->config->pools), i);
+	}
+	return 0;
+}
+
+static int check_inside(struct walk *walk, const struct node *node, const struct config_pool *pool)
+{
+	const struct node *list = node_value(node, "inside");
+	bool wanted = pool->translation == TRANSLATION_DETERMINISTIC;
+	int err = 0;
+
+	if (wanted && !list)
+		return walk_fail(walk, node,
+				 "translation: deterministic needs to know whose blocks they are, "
+				 "inside: [...]");
+	if (!wanted && list)
+		return walk_fail(walk, list, "inside is for translation: deterministic only");
+	for (unsigned int i = 0; !err && i < pool->inside_count; i++)
+		err = check_inside_apart(walk, list, pool, i);
+	return err;
+}
+
 static int check_pool(struct walk *walk, const struct node *node, void *into, const void *with)
 {
 	const struct config_pool *pool = into;
@@ -84,7 +122,47 @@ static int check_pool(struct walk *walk, const struct node *node, void *into, co
 					 "prefix translation is with one prefix, and nothing else "
 					 "for IPv6");
 	}
-	return whole ? check_prefix_translation(walk, node, &pool->prefix) : 0;
+	return whole ? check_prefix_translation(walk, node, &pool->prefix)
+		     : check_inside(walk, node, pool);
+}
+
+/* RFC 7422 §2: each inside address has a block. */
+static int check_blocks(struct walk *walk, const struct node *node, struct config_pool *pool,
+			uint16_t port_block)
+{
+	const struct deterministic blocks =
+		deterministic_make(&pool->prefix, pool->inside, pool->inside_count, port_block);
+	unsigned long long wanted = ranges_size(&blocks.inside);
+	unsigned long long there = deterministic_blocks(&blocks);
+
+	pool->block_ports = blocks.block_ports;
+	if (wanted > there)
+		return walk_fail(walk, node_value(node, "inside"),
+				 "more subscribers than blocks: %llu addresses, and %s has %llu "
+				 "blocks of %u ports",
+				 wanted, node_value(node, "prefix")->text, there,
+				 pool->block_ports);
+	return 0;
+}
+
+/* How many ports a block has is known once all of this is read. */
+static int check_deterministic(struct walk *walk, const struct node *node)
+{
+	struct config *config = walk->config;
+	unsigned int port_block = node_value(node, "port_block") ? config->port_block : 0;
+	size_t path_chars = walk_enter_key(walk, "pools");
+
+	for (unsigned int i = 0; i < config->pool_count; i++) {
+		const struct node *pool = node_element(node_value(node, "pools"), i);
+		size_t list_chars = walk_enter_index(walk, i);
+
+		if (config->pools[i].translation == TRANSLATION_DETERMINISTIC &&
+		    check_blocks(walk, pool, &config->pools[i], (uint16_t)port_block) < 0)
+			return -EINVAL;
+		walk_leave(walk, list_chars);
+	}
+	walk_leave(walk, path_chars);
+	return 0;
 }
 
 /* Who wants the pools announced must not find out later that there are none. */
@@ -93,7 +171,7 @@ static int check_internet(struct walk *walk, const struct node *node, void *into
 	if (walk->config->route_protocol && !walk->config->pool_count)
 		return walk_fail(walk, node_value(node, "route_protocol"),
 				 "route_protocol is for routes to pools, and there are none");
-	return 0;
+	return check_deterministic(walk, node);
 }
 
 /* Who asks for destinations must not find out later that there are none. */
@@ -182,7 +260,8 @@ static const char *const use_words[] = {"always", "overflow", "backup", NULL};
 static const char *const action_words[] = {"bond", "direct", "drop", NULL};
 static const char *const parity_words[] = {"any", "keep", NULL};
 static const char *const log_per_words[] = {"block", "session", "off", NULL};
-static const char *const translation_words[] = {"shared", "one-to-one", "prefix", NULL};
+static const char *const translation_words[] = {"shared", "one-to-one", "prefix", "deterministic",
+						NULL};
 
 _Static_assert(PLAIT_BOND == 0 && PLAIT_DIRECT == 1 && PLAIT_DROP == 2, "order of action_words");
 
@@ -279,9 +358,12 @@ static const struct key customer_keys[] = {
 static const struct mapping customer = MAPPING(customer_keys);
 
 #define IN_POOL(field) .offset = offsetof(struct config_pool, field), .flags = FOR_CONCENTRATOR
+static const struct list inside =
+	LIST(struct config_pool, inside_count, inside, .read = config_read_inside, .min = 1);
 static const struct key pool_keys[] = {
 	{"prefix", config_read_pool_prefix, NULL, IN_POOL(prefix) | REQUIRED},
 	{"translation", walk_word, translation_words, IN_POOL(translation)},
+	{"inside", walk_list, &inside, .flags = FOR_CONCENTRATOR},
 };
 static const struct mapping pool = MAPPING(pool_keys, .check = check_pool);
 static const struct list pools =

@@ -24,6 +24,7 @@ enum {
 	CONFIG_MAX_CONCENTRATORS = 8,
 	CONFIG_MAX_ADDRESSES = 16,
 	CONFIG_MAX_PREFIXES = PLAIT_MAX_PREFIXES,
+	CONFIG_MAX_INSIDE = 16,
 	CONFIG_MAX_SUBSCRIBERS = 1024,
 	CONFIG_MAX_SOURCES = 8,
 	CONFIG_MAX_BINDINGS = 256,
@@ -45,7 +46,12 @@ enum config_selection {
 enum config_congestion { CONGESTION_PLAIT, CONGESTION_SYSTEM };
 enum config_handshake { HANDSHAKE_FAITHFUL, HANDSHAKE_EAGER };
 enum config_udp { UDP_STREAM, UDP_DATAGRAM, UDP_BOTH, UDP_OFF };
-enum config_translation { TRANSLATION_SHARED, TRANSLATION_ONE_TO_ONE, TRANSLATION_PREFIX };
+enum config_translation {
+	TRANSLATION_SHARED,
+	TRANSLATION_ONE_TO_ONE,
+	TRANSLATION_PREFIX,
+	TRANSLATION_DETERMINISTIC,
+};
 
 enum config_log_per { LOG_PER_BLOCK, LOG_PER_SESSION, LOG_PER_OFF };
 
@@ -82,6 +88,10 @@ struct config_concentrator {
 struct config_pool {
 	struct plait_prefix prefix;
 	enum config_translation translation;
+	/* deterministic: whose blocks these are, no more than there are blocks */
+	unsigned int inside_count;
+	struct plait_prefix inside[CONFIG_MAX_INSIDE];
+	unsigned int block_ports; /* of a block: port_block, or what the ratio gives */
 };
 
 struct config_subscriber {
@@ -163,7 +173,7 @@ struct config {
 	unsigned int allow_count; /* 0: anyone on a customer-facing interface */
 	struct plait_prefix allow[CONFIG_MAX_PREFIXES];
 	struct config_interfaces internet;
-	unsigned int port_block; /* ports lent at a time; even, default 512 */
+	unsigned int port_block; /* ports lent at a time, of shared pools; even, default 512 */
 	bool keep_parity;
 	unsigned int route_protocol; /* of the pools' routes in the main table; 0: none */
 	unsigned int pool_count;

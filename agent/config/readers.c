@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 #include "readers.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
 
+#include "base/addr_text.h"
 #include "value.h"
 
 int config_read_name(struct walk *walk, const struct node *node, void *into, const void *with)
@@ -207,16 +207,13 @@ int config_read_unique_host(struct walk *walk, const struct node *node, void *in
 int config_read_prefix(struct walk *walk, const struct node *node, void *into, const void *with)
 {
 	struct plait_prefix prefix, network;
-	char address[INET6_ADDRSTRLEN];
 
 	if (node->kind != NODE_SCALAR || value_prefix(node->text, &prefix) < 0)
 		return walk_expected(walk, node, "an address or a prefix such as 10.1.0.0/24");
 	network = prefix_network(&prefix);
-	if (memcmp(&network, &prefix, sizeof(prefix)) != 0) {
-		inet_ntop(network.family, network.ip, address, sizeof(address));
-		return walk_fail(walk, node, "%s has host bits set, the prefix is %s/%u",
-				 node->text, address, network.bits);
-	}
+	if (memcmp(&network, &prefix, sizeof(prefix)) != 0)
+		return walk_fail(walk, node, "%s has host bits set, the prefix is %s", node->text,
+				 prefix_text(&network).text);
 	*(struct plait_prefix *)into = prefix;
 	return 0;
 }
@@ -239,6 +236,22 @@ int config_read_pool_prefix(struct walk *walk, const struct node *node, void *in
 	for (unsigned int i = 0; i < walk->config->pool_count; i++)
 		if (prefix_overlaps(&walk->config->pools[i].prefix, &prefix))
 			return walk_fail(walk, node, "%s overlaps with pools[%u]", node->text, i);
+	*(struct plait_prefix *)into = prefix;
+	return 0;
+}
+
+/* Sources are subscribers address by address; a home's prefix is not known for one. */
+int config_read_inside(struct walk *walk, const struct node *node, void *into, const void *with)
+{
+	struct plait_prefix prefix;
+	int err = config_read_prefix(walk, node, &prefix, NULL);
+
+	if (err < 0)
+		return err;
+	if (prefix.family == AF_INET6 && prefix.bits < 128 - 32)
+		return walk_fail(walk, node,
+				 "%s is too large: each address counts, whoever has several",
+				 node->text);
 	*(struct plait_prefix *)into = prefix;
 	return 0;
 }

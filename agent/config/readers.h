@@ -34,6 +34,8 @@ int config_read_prefix(struct walk *walk, const struct node *node, void *into, c
 /* struct plait_prefix; one that overlaps with no pool */
 int config_read_pool_prefix(struct walk *walk, const struct node *node, void *into,
 			    const void *unused);
+/* struct plait_prefix; of up to 2^32 addresses */
+int config_read_inside(struct walk *walk, const struct node *node, void *into, const void *unused);
 /* uint16_t; 0: preserve */
 int config_read_port(struct walk *walk, const struct node *node, void *into, const void *unused);
 /* struct config_link: one address, or a list of one for each family */

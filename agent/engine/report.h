@@ -69,7 +69,7 @@ struct binding_report {
 	uint8_t protocol;
 };
 
-enum { REPORT_MAX_POOLS = 8 };
+enum { REPORT_MAX_POOLS = PLAIT_MAX_PREFIXES };
 
 struct pool_report {
 	const char *translation;

@@ -64,6 +64,8 @@ enum plait_reason pools_reason(enum translated result)
 		return PLAIT_POOL_EXHAUSTED;
 	case TRANSLATED_NOT_BOUND:
 		return PLAIT_BINDING_UNKNOWN;
+	case TRANSLATED_NO_POOL:
+		return PLAIT_SUBSCRIBER_OUTSIDE;
 	default:
 		return PLAIT_BINDINGS_FULL;
 	}
@@ -114,7 +116,12 @@ static bool lend(struct pools *pools, struct session *session, const struct plai
 
 bool pools_cover(const struct pools *pools, uint8_t family)
 {
-	return pools->prefix_counts[translator_pool_number(family, false)];
+	if (pools->prefix_counts[translator_pool_number(family, false)])
+		return true;
+	for (unsigned int i = 0; i < pools->deterministic_count; i++)
+		if (pools->deterministic[i].external.prefixes->family == family)
+			return true;
+	return false;
 }
 
 bool pools_bind(struct pools *pools, struct session *session, const struct plait_addr *source,
@@ -193,6 +200,9 @@ static void adopt(struct pools *pools)
 		log_notice("%u external ports of an earlier run rest for %d s", rest, REST_SECONDS);
 }
 
+_Static_assert((int)TRANSLATOR_DETERMINISTIC_MAX >= (int)CONFIG_MAX_PREFIXES,
+	       "there is a number for every deterministic pool");
+
 static bool has_shared(const struct config *config, uint8_t family)
 {
 	for (unsigned int i = 0; i < config->pool_count; i++)
@@ -202,16 +212,34 @@ static bool has_shared(const struct config *config, uint8_t family)
 	return false;
 }
 
+/* Of a deterministic pool, which is one of its own. */
+static unsigned int add_deterministic(struct pools *pools, const struct config_pool *pool)
+{
+	unsigned int index = pools->deterministic_count++;
+
+	pools->deterministic[index] = deterministic_make(
+		&pool->prefix, pool->inside, pool->inside_count, (uint16_t)pool->block_ports);
+	return TRANSLATOR_DETERMINISTIC + index;
+}
+
 /* Beside shared addresses, those of one subscriber each are for those who have a name. */
+static unsigned int number_for(struct pools *pools, const struct config_pool *pool)
+{
+	if (pool->translation == TRANSLATION_DETERMINISTIC)
+		return add_deterministic(pools, pool);
+	return translator_pool_number(
+		pool->prefix.family,
+		pool->translation == TRANSLATION_ONE_TO_ONE &&
+			has_shared(pools->instance->config, pool->prefix.family));
+}
+
 static void sort_prefixes(struct pools *pools)
 {
 	const struct config *config = pools->instance->config;
 
 	for (unsigned int i = 0; i < config->pool_count; i++) {
 		const struct config_pool *pool = &config->pools[i];
-		bool set_aside = pool->translation == TRANSLATION_ONE_TO_ONE &&
-				 has_shared(config, pool->prefix.family);
-		unsigned int number = translator_pool_number(pool->prefix.family, set_aside);
+		unsigned int number = number_for(pools, pool);
 
 		pools->translation[number] = pool->translation;
 		pools->prefixes[number][pools->prefix_counts[number]++] = pool->prefix;
@@ -219,14 +247,27 @@ static void sort_prefixes(struct pools *pools)
 }
 
 /* One-to-one is a block as large as an address. */
+static uint16_t block_ports_of(const struct pools *pools, unsigned int number)
+{
+	if (number >= TRANSLATOR_DETERMINISTIC)
+		return pools->deterministic[number - TRANSLATOR_DETERMINISTIC].block_ports;
+	return pools->translation[number] == TRANSLATION_ONE_TO_ONE
+		       ? POOL_PORTS
+		       : (uint16_t)pools->instance->config->port_block;
+}
+
 static int open_pool(struct pools *pools, unsigned int number)
 {
-	bool whole = pools->translation[number] == TRANSLATION_ONE_TO_ONE;
 	bool lends = pools->translation[number] != TRANSLATION_PREFIX;
 
 	return pool_open(&pools->translator.pools[number], pools->prefixes[number],
-			 lends ? pools->prefix_counts[number] : 0,
-			 whole ? POOL_PORTS : (uint16_t)pools->instance->config->port_block);
+			 lends ? pools->prefix_counts[number] : 0, block_ports_of(pools, number));
+}
+
+/* How many numbers of pools are in use. */
+static unsigned int pool_numbers(const struct pools *pools)
+{
+	return TRANSLATOR_DETERMINISTIC + pools->deterministic_count;
 }
 
 static int open_tables(struct pools *pools)
@@ -244,8 +285,10 @@ static int open_tables(struct pools *pools)
 	if (!err)
 		err = subscribers_open(&translator->subscribers, config->max_subscribers,
 				       config->max_subscribers * CONFIG_MAX_SOURCES, &limits);
-	for (unsigned int i = 0; !err && i < SUBSCRIBER_POOLS; i++)
+	for (unsigned int i = 0; !err && i < pool_numbers(pools); i++)
 		err = open_pool(pools, i);
+	translator->subscribers.deterministic = pools->deterministic;
+	translator->subscribers.deterministic_count = pools->deterministic_count;
 	translator->keep_parity = config->keep_parity;
 	translator->on_end = binding_ends;
 	translator->context = pools;
@@ -269,7 +312,7 @@ static int deliver(struct pools *pools)
 	uint32_t table = pools->instance->mark_base + POOL_TABLE;
 	int err = 0;
 
-	for (unsigned int i = 0; i < SUBSCRIBER_POOLS; i++) {
+	for (unsigned int i = 0; i < pool_numbers(pools); i++) {
 		if (pools->prefix_counts[i] && !err)
 			err = routes_add_rule(rtnetlink, pools->prefixes[i][0].family, table,
 					      RULE_PRIORITY_POOL);
@@ -310,6 +353,7 @@ int pools_open(struct pools *pools, struct instance *instance, struct loop *loop
 	if (!err)
 		err = deliver(pools);
 	if (!err) {
+		pools_log_deterministic(pools);
 		add_subscribers(pools);
 		err = pools_configure_all(pools);
 	}
@@ -329,7 +373,7 @@ void pools_close(struct pools *pools)
 	if (pools->timer_fd >= 0)
 		close(pools->timer_fd);
 	pools_log_close(pools);
-	for (unsigned int i = 0; i < SUBSCRIBER_POOLS; i++)
+	for (unsigned int i = 0; i < pool_numbers(pools); i++)
 		pool_close(&pools->translator.pools[i]);
 	subscribers_close(&pools->translator.subscribers);
 	bindings_close(&pools->translator.bindings);

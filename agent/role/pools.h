@@ -18,9 +18,12 @@ struct pools {
 	pthread_mutex_t lock;
 	struct translator translator;
 	struct binding_log *log; /* NULL: there is none */
-	struct plait_prefix prefixes[SUBSCRIBER_POOLS][CONFIG_MAX_PREFIXES];
-	unsigned int prefix_counts[SUBSCRIBER_POOLS];
-	enum config_translation translation[SUBSCRIBER_POOLS];
+	/* by the translator's number of the pool */
+	struct plait_prefix prefixes[TRANSLATOR_POOLS][CONFIG_MAX_PREFIXES];
+	unsigned int prefix_counts[TRANSLATOR_POOLS];
+	enum config_translation translation[TRANSLATOR_POOLS];
+	struct deterministic deterministic[TRANSLATOR_DETERMINISTIC_MAX];
+	unsigned int deterministic_count;
 	int timer_fd;
 	struct loop_watch timer_watch;
 };
@@ -81,6 +84,11 @@ size_t pools_report(struct pools *pools, struct pool_report *out, size_t max);
  */
 int pools_log_open(struct pools *pools);
 void pools_log_close(struct pools *pools);
+/*
+ * All there is to log of deterministic pools per block: what follows from which
+ * configuration, since when (RFC 7422 §2). To standard error.
+ */
+void pools_log_deterministic(const struct pools *pools);
 /* Count what was dropped. Main thread, now and then. */
 void pools_log_count(struct pools *pools);
 /* The session has got its binding, or is about to lose it. Any thread. */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/addr_text.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "binding_log.h"
@@ -85,6 +86,24 @@ int pools_log_open(struct pools *pools)
 	else if (config->per == LOG_PER_BLOCK)
 		pools->translator.on_block = log_block;
 	return err;
+}
+
+static void log_pool(const struct deterministic *pool)
+{
+	char inside[CONFIG_MAX_INSIDE * (sizeof(" ") + ADDR_TEXT_BYTES)] = "";
+	size_t length = 0;
+
+	for (unsigned int i = 0; i < pool->inside.prefix_count; i++)
+		length += (size_t)snprintf(inside + length, sizeof(inside) - length, " %s",
+					   prefix_text(&pool->inside.prefixes[i]).text);
+	log_notice("deterministic pool %s: a block of %u ports for each address of%s",
+		   prefix_text(pool->external.prefixes).text, pool->block_ports, inside);
+}
+
+void pools_log_deterministic(const struct pools *pools)
+{
+	for (unsigned int i = 0; i < pools->deterministic_count; i++)
+		log_pool(&pools->deterministic[i]);
 }
 
 void pools_log_count(struct pools *pools)

@@ -136,6 +136,11 @@ static uint32_t subscriber_slots(const struct pools *pools)
 static struct plait_addr external_of(const struct translator *translator,
 				     const struct subscriber *subscriber, uint8_t family)
 {
+	struct plait_addr computed = subscriber->computed[subscriber_family(family)];
+
+	computed.port = 0;
+	if (computed.family)
+		return computed;
 	for (unsigned int i = 0; i < 2; i++) {
 		unsigned int number = translator_pool_number(family, i);
 		int32_t address = subscriber->holding[number].address;
@@ -197,7 +202,8 @@ static void copy_pool(const struct pools *pools, unsigned int number, struct poo
 {
 	static const char *const words[] = {[TRANSLATION_SHARED] = "shared",
 					    [TRANSLATION_ONE_TO_ONE] = "one-to-one",
-					    [TRANSLATION_PREFIX] = "prefix"};
+					    [TRANSLATION_PREFIX] = "prefix",
+					    [TRANSLATION_DETERMINISTIC] = "deterministic"};
 	const struct pool *pool = &pools->translator.pools[number];
 	bool lends = pool->address_count;
 
@@ -217,7 +223,7 @@ size_t pools_report(struct pools *pools, struct pool_report *out, size_t max)
 	size_t count = 0;
 
 	pthread_mutex_lock(&pools->lock);
-	for (unsigned int i = 0; i < SUBSCRIBER_POOLS && count < max; i++)
+	for (unsigned int i = 0; i < TRANSLATOR_POOLS && count < max; i++)
 		if (pools->prefix_counts[i])
 			copy_pool(pools, i, &out[count++]);
 	pthread_mutex_unlock(&pools->lock);

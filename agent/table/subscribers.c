@@ -148,6 +148,17 @@ static bool any_taken(const struct subscribers *subscribers, const struct plait_
 	return false;
 }
 
+static void compute_blocks(const struct subscribers *subscribers, struct subscriber *subscriber,
+			   const struct plait_addr *sources, unsigned int count)
+{
+	static const uint8_t families[] = {AF_INET, AF_INET6};
+
+	for (unsigned int i = 0; i < SUBSCRIBER_FAMILIES; i++)
+		deterministic_find(subscribers->deterministic, subscribers->deterministic_count,
+				   families[i], sources, count,
+				   &subscriber->computed[subscriber_family(families[i])]);
+}
+
 int32_t subscribers_add(struct subscribers *subscribers, const char *name,
 			const struct plait_addr *sources, unsigned int count)
 {
@@ -164,6 +175,7 @@ int32_t subscribers_add(struct subscribers *subscribers, const char *name,
 		subscriber->holding[i].address = POOL_NOBODY;
 		TAILQ_INIT(&subscriber->holding[i].blocks);
 	}
+	compute_blocks(subscribers, subscriber, sources, count);
 	for (unsigned int i = 0; i < count; i++) {
 		struct plait_addr host = without_port(&sources[i]);
 

@@ -10,12 +10,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
+#include <sys/socket.h>
 
 #include "base/hash.h"
+#include "deterministic.h"
 #include "plait_addr.h"
 #include "pool.h"
 
-enum { SUBSCRIBER_NAME_BYTES = 32, SUBSCRIBER_POOLS = 4 };
+enum {
+	SUBSCRIBER_NAME_BYTES = 32,
+	SUBSCRIBER_FAMILIES = 2, /* of external addresses */
+	SUBSCRIBER_POOLS = 6, /* that it may hold blocks of */
+};
 
 /* Of each one; 0: none. */
 struct subscriber_limits {
@@ -39,7 +45,12 @@ struct subscriber {
 	TAILQ_ENTRY(subscriber) by_idleness;
 	uint32_t sessions, ports;
 	uint64_t spent_until_ns; /* what it may have of new sessions, at its rate */
-	struct holding holding[SUBSCRIBER_POOLS]; /* by the number of the pool */
+	struct holding holding[SUBSCRIBER_POOLS]; /* by translator_holding_number() */
+	/*
+	 * External address and first port of its block of a deterministic pool, by
+	 * subscriber_family(); family 0: it has none, and gets what is free.
+	 */
+	struct plait_addr computed[SUBSCRIBER_FAMILIES];
 };
 
 struct source {
@@ -58,6 +69,8 @@ struct subscribers {
 	uint32_t free_slot_count, free_source_count;
 	TAILQ_HEAD(idle_subscribers, subscriber) idle;
 	struct hash by_addr;
+	const struct deterministic *deterministic; /* borrowed; set before any is added */
+	unsigned int deterministic_count;
 };
 
 enum subscriber_verdict {
@@ -65,6 +78,11 @@ enum subscriber_verdict {
 	SUBSCRIBER_SESSIONS, /* has as many as it may */
 	SUBSCRIBER_RATE, /* too many new ones a second */
 };
+
+static inline unsigned int subscriber_family(uint8_t family)
+{
+	return family == AF_INET ? 0 : 1;
+}
 
 /* Room for size subscribers with sources addresses in all. 0 or -ENOMEM. */
 int subscribers_open(struct subscribers *subscribers, uint32_t size, uint32_t sources,

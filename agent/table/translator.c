@@ -4,27 +4,57 @@
 #include <netinet/in.h>
 #include <string.h>
 
-/* Which pool a subscriber gets addresses of a family from. */
-static unsigned int pool_number(const struct translator *translator, int32_t subscriber,
-				uint8_t family)
+static bool has_address(const struct translator *translator, unsigned int number,
+			const struct plait_addr *addr)
 {
-	unsigned int number = translator_pool_number(family, true);
-
-	if (translator->subscribers.slots[subscriber].name[0] &&
-	    translator->pools[number].address_count)
-		return number;
-	return translator_pool_number(family, false);
+	return pool_index_of(&translator->pools[number], addr) != POOL_NOBODY;
 }
 
 /* Which pool an address is of; if of none, one that will not know it. */
 static unsigned int pool_number_of(const struct translator *translator,
 				   const struct plait_addr *external)
 {
-	unsigned int number = translator_pool_number(external->family, true);
+	unsigned int end = TRANSLATOR_DETERMINISTIC + translator->subscribers.deterministic_count;
+	unsigned int set_aside = translator_pool_number(external->family, true);
 
-	if (pool_index_of(&translator->pools[number], external) != POOL_NOBODY)
+	for (unsigned int number = TRANSLATOR_DETERMINISTIC; number < end; number++)
+		if (has_address(translator, number, external))
+			return number;
+	return has_address(translator, set_aside, external)
+		       ? set_aside
+		       : translator_pool_number(external->family, false);
+}
+
+/* NULL: none is computed for it. */
+static const struct plait_addr *computed_of(const struct translator *translator, int32_t subscriber,
+					    uint8_t family)
+{
+	const struct plait_addr *computed =
+		&translator->subscribers.slots[subscriber].computed[subscriber_family(family)];
+
+	return computed->family ? computed : NULL;
+}
+
+/* Which pool a subscriber gets addresses of a family from. */
+static unsigned int pool_number(const struct translator *translator, int32_t subscriber,
+				uint8_t family)
+{
+	const struct plait_addr *computed = computed_of(translator, subscriber, family);
+	unsigned int number = translator_pool_number(family, true);
+
+	if (computed)
+		return pool_number_of(translator, computed);
+	if (translator->subscribers.slots[subscriber].name[0] &&
+	    translator->pools[number].address_count)
 		return number;
-	return translator_pool_number(external->family, false);
+	return translator_pool_number(family, false);
+}
+
+static struct holding *holding_of(struct translator *translator, int32_t subscriber,
+				  unsigned int number, uint8_t family)
+{
+	return &subscribers_at(&translator->subscribers, subscriber)
+			->holding[translator_holding_number(number, family)];
 }
 
 static enum pool_protocol port_space(uint8_t protocol)
@@ -51,46 +81,74 @@ static void tell(const struct translator *translator, const struct pool *pool,
 	};
 
 	event.external.port = htons(block_first_port(pool, block));
-	if (translator->on_block)
+	if (translator->on_block && pool < &translator->pools[TRANSLATOR_DETERMINISTIC])
 		translator->on_block(translator->context, &event);
 }
 
-static bool may_have_more(const struct translator *translator, const struct holding *holding)
+static bool may_have_more(const struct translator *translator, unsigned int number,
+			  const struct holding *holding)
 {
 	uint32_t most = translator->subscribers.limits.blocks;
 
+	if (number >= TRANSLATOR_DETERMINISTIC)
+		most = 1;
 	return !most || holding->block_count < most;
+}
+
+static struct block *lend_any(struct translator *translator, struct pool *pool, int32_t subscriber,
+			      const struct holding *holding,
+			      const struct translator_request *request)
+{
+	int32_t address = holding->address;
+
+	if (!holding->block_count)
+		address = pool_pick_address(pool,
+					    subscribers_wish(&translator->subscribers, subscriber),
+					    request->random[0]);
+	if (address == POOL_NOBODY)
+		return NULL;
+	return pool_lend_block(pool, (uint32_t)address, subscriber, request->random[1],
+			       request->now_ns);
+}
+
+static struct block *lend_computed(struct pool *pool, int32_t subscriber,
+				   const struct plait_addr *computed, uint64_t now_ns)
+{
+	const struct block *block = pool_block_of(pool, computed);
+
+	return block ? pool_lend_this(pool, block->address, block->number, subscriber, now_ns)
+		     : NULL;
+}
+
+static void hold(const struct translator *translator, struct pool *pool, struct holding *holding,
+		 struct block *block)
+{
+	holding->address = (int32_t)block->address;
+	TAILQ_INSERT_HEAD(&holding->blocks, block, by_holder);
+	holding->block_count++;
+	tell(translator, pool, block, true);
 }
 
 static struct block *another_block(struct translator *translator, int32_t subscriber,
 				   const struct translator_request *request)
 {
 	unsigned int number = pool_number(translator, subscriber, request->family);
+	struct holding *holding = holding_of(translator, subscriber, number, request->family);
+	const struct plait_addr *computed = computed_of(translator, subscriber, request->family);
 	struct pool *pool = &translator->pools[number];
-	struct holding *holding =
-		&subscribers_at(&translator->subscribers, subscriber)->holding[number];
-	struct block *block;
+	struct block *block = computed ? lend_computed(pool, subscriber, computed, request->now_ns)
+				       : lend_any(translator, pool, subscriber, holding, request);
 
-	if (!holding->block_count)
-		holding->address = pool_pick_address(
-			pool, subscribers_wish(&translator->subscribers, subscriber),
-			request->random[0]);
-	if (holding->address == POOL_NOBODY)
-		return NULL;
-	block = pool_lend_block(pool, (uint32_t)holding->address, subscriber, request->random[1],
-				request->now_ns);
-	if (!block)
-		return NULL;
-	TAILQ_INSERT_HEAD(&holding->blocks, block, by_holder);
-	holding->block_count++;
-	tell(translator, pool, block, true);
+	if (block)
+		hold(translator, pool, holding, block);
 	return block;
 }
 
 static void return_block(struct translator *translator, struct pool *pool, struct block *block)
 {
-	struct subscriber *owner = subscribers_at(&translator->subscribers, block->owner);
-	struct holding *holding = &owner->holding[pool - translator->pools];
+	struct holding *holding =
+		holding_of(translator, block->owner, (unsigned int)(pool - translator->pools),
+			   pool->ranges.prefixes[0].family);
 
 	tell(translator, pool, block, false);
 	TAILQ_REMOVE(&holding->blocks, block, by_holder);
@@ -153,14 +211,16 @@ static enum translated lend_port(struct translator *translator, int32_t subscrib
 {
 	struct subscriber *owner = subscribers_at(&translator->subscribers, subscriber);
 	unsigned int number = pool_number(translator, subscriber, request->family);
-	struct holding *holding = &owner->holding[number];
+	struct holding *holding = holding_of(translator, subscriber, number, request->family);
 	uint32_t most = translator->subscribers.limits.ports;
 	uint16_t port;
 
+	if (!translator->pools[number].address_count)
+		return TRANSLATED_NO_POOL;
 	if (most && owner->ports >= most)
 		return TRANSLATED_PORT_LIMIT;
 	port = lend_held(translator, holding, request);
-	if (!port && !may_have_more(translator, holding))
+	if (!port && !may_have_more(translator, number, holding))
 		return TRANSLATED_PORT_LIMIT;
 	if (!port)
 		port = lend_of_another(translator, subscriber, request);
@@ -298,27 +358,39 @@ void translator_sweep(struct translator *translator, uint64_t now_ns)
 	}
 }
 
+/* What was lent by another configuration is not lent again against this one's computation. */
+static bool may_have_again(struct translator *translator, int32_t subscriber, unsigned int number,
+			   const struct block *block)
+{
+	struct pool *pool = &translator->pools[number];
+	struct plait_addr first = pool_address_at(pool, block->address);
+	const struct plait_addr *computed = computed_of(translator, subscriber, first.family);
+
+	first.port = htons(block_first_port(pool, block));
+	if (computed)
+		return !memcmp(computed, &first, sizeof(first));
+	return number < TRANSLATOR_DETERMINISTIC;
+}
+
 /* The subscriber's block that an external port lies in, lent now if it was not. */
 static struct block *block_again(struct translator *translator, int32_t subscriber,
 				 const struct plait_addr *external, uint64_t now_ns)
 {
 	unsigned int number = pool_number_of(translator, external);
 	struct pool *pool = &translator->pools[number];
-	struct holding *holding =
-		&subscribers_at(&translator->subscribers, subscriber)->holding[number];
+	struct holding *holding = holding_of(translator, subscriber, number, external->family);
 	struct block *block = block_around(pool, external);
 
-	if (!block || block->owner == subscriber)
+	if (!block || !may_have_again(translator, subscriber, number, block))
+		return NULL;
+	if (block->owner == subscriber)
 		return block;
 	if (block->owner != POOL_NOBODY ||
 	    (holding->address != POOL_NOBODY && (uint32_t)holding->address != block->address))
 		return NULL;
 	if (!pool_lend_this(pool, block->address, block->number, subscriber, now_ns))
 		return NULL;
-	holding->address = (int32_t)block->address;
-	TAILQ_INSERT_TAIL(&holding->blocks, block, by_holder);
-	holding->block_count++;
-	tell(translator, pool, block, true);
+	hold(translator, pool, holding, block);
 	return block;
 }
 

@@ -23,9 +23,13 @@ enum translated {
 	TRANSLATED_TAKEN, /* what is asked for is bound or lent already, or its address is not this
 			     subscriber's */
 	TRANSLATED_NOT_BOUND, /* nothing lets connections in there */
+	TRANSLATED_NO_POOL, /* for it: all of that family are deterministic, for others */
 };
 
-/* A block changed hands: what RFC 6888 §4 wants logged. */
+/*
+ * A block changed hands: what RFC 6888 §4 wants logged. Of deterministic pools nobody is
+ * told, since it could be no other block (RFC 7422).
+ */
 struct translator_event {
 	bool lent; /* else taken back */
 	const struct subscriber *subscriber;
@@ -34,8 +38,14 @@ struct translator_event {
 	uint64_t since_ns;
 };
 
+enum {
+	TRANSLATOR_DETERMINISTIC = 4, /* the first deterministic pool's number */
+	TRANSLATOR_DETERMINISTIC_MAX = 64, /* how many there may be */
+	TRANSLATOR_POOLS = TRANSLATOR_DETERMINISTIC + TRANSLATOR_DETERMINISTIC_MAX,
+};
+
 /*
- * Of the pools: IPv4 and IPv6 for everyone, and the same set aside for those that
+ * Of the other pools: IPv4 and IPv6 for everyone, and the same set aside for those that
  * configuration names.
  */
 static inline unsigned int translator_pool_number(uint8_t family, bool set_aside)
@@ -43,9 +53,21 @@ static inline unsigned int translator_pool_number(uint8_t family, bool set_aside
 	return (family == AF_INET ? 0 : 1) + (set_aside ? 2 : 0);
 }
 
+/* Where a subscriber has what it holds of a pool: of deterministic ones it has a block each family. */
+static inline unsigned int translator_holding_number(unsigned int pool_number, uint8_t family)
+{
+	return pool_number < TRANSLATOR_DETERMINISTIC
+		       ? pool_number
+		       : TRANSLATOR_DETERMINISTIC + subscriber_family(family);
+}
+
 struct translator {
 	struct subscribers subscribers;
-	struct pool pools[SUBSCRIBER_POOLS]; /* translator_pool_number(); may be empty */
+	/*
+	 * By translator_pool_number(), and from TRANSLATOR_DETERMINISTIC on as in
+	 * subscribers.deterministic; may be empty.
+	 */
+	struct pool pools[TRANSLATOR_POOLS];
 	struct bindings bindings;
 	bool keep_parity;
 	void (*on_block)(void *context,

@@ -359,20 +359,12 @@ char *report_json_concentrators(const struct concentrator_report *concentrators,
 	return dump(OBJECT({"concentrators", array}), bytes);
 }
 
-static json_t *prefix_json(const struct plait_prefix *prefix)
-{
-	struct plait_addr addr = {.family = prefix->family};
-
-	memcpy(addr.ip, prefix->ip, sizeof(addr.ip));
-	return json_sprintf("%s/%u", addr_text(&addr).text, prefix->bits);
-}
-
 static json_t *prefixes_json(const struct pool_report *pool)
 {
 	json_t *array = json_array();
 
 	for (unsigned int i = 0; array && i < pool->prefix_count; i++)
-		array = append(array, prefix_json(&pool->prefixes[i]));
+		array = append(array, text_json(prefix_text(&pool->prefixes[i]).text));
 	return array;
 }
 

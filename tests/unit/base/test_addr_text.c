@@ -34,6 +34,18 @@ Test(addr_text, prints_a_dash_for_no_address)
 	cr_assert_str_eq(addr_text(&odd).text, "-");
 }
 
+Test(addr_text, prints_prefixes)
+{
+	struct plait_prefix prefix = {.family = AF_INET, .ip = {192, 0, 2, 0}, .bits = 24};
+
+	cr_assert_str_eq(prefix_text(&prefix).text, "192.0.2.0/24");
+	prefix =
+		(struct plait_prefix){.family = AF_INET6, .ip = {0x20, 1, 0x0d, 0xb8}, .bits = 128};
+	cr_assert_str_eq(prefix_text(&prefix).text, "2001:db8::/128");
+	prefix.family = 0;
+	cr_assert_str_eq(prefix_text(&prefix).text, "-");
+}
+
 Test(addr_text, has_room_for_the_longest_text)
 {
 	struct plait_addr longest = {.family = AF_INET6, .port = htons(65535)};

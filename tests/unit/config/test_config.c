@@ -22,6 +22,13 @@
 	"customer: {interfaces: [w1], addresses: [10.1.0.1]}\n" \
 	"internet: {interfaces: [net0]}\n"
 
+/* Its pools, from line 6 on, and a deterministic one up to its inside addresses in a second line. */
+#define POOLS                                                   \
+	"role: concentrator\n"                                  \
+	"customer: {interfaces: [w1], addresses: [10.1.0.1]}\n" \
+	"internet:\n  interfaces: [net0]\n  pools:\n"
+#define FIXED "  - {prefix: 203.0.113.64/28, translation: deterministic,\n     "
+
 static struct config config;
 static struct config_error error;
 
@@ -359,6 +366,38 @@ Test(config, pools_and_a_preserved_port)
 	cr_expect_eq(config.pools[2].translation, TRANSLATION_PREFIX);
 	cr_expect_eq(config.route_protocol, 112);
 	cr_expect_eq(config.udp, UDP_OFF);
+}
+
+/* RFC 7422 §2: usable ports by the sharing ratio, unless it is said how many. */
+Test(config, deterministic_pools)
+{
+	static const char text[] =
+		"role: concentrator\n"
+		"customer: {interfaces: [w1], addresses: [10.1.0.1]}\n"
+		"internet:\n"
+		"  interfaces: [net0]\n"
+		"  pools:\n"
+		"  - {prefix: 203.0.113.64/28, translation: deterministic, inside: [10.1.0.0/24]}\n"
+		"  - {inside: [10.2.0.0/24, \"fd10:2::/120\"], translation: deterministic,"
+		" prefix: 203.0.113.80/28}\n"
+		"  - {prefix: 2001:db8:77::/124, translation: deterministic, inside: [10.1.0.0/25]}\n";
+	char with_size[sizeof(text) + 32];
+
+	cr_assert_eq(read_text(text), 0, "%u:%u: %s", error.line, error.column, error.text);
+	cr_assert_eq(config.pool_count, 3);
+	cr_expect_eq(config.pools[0].translation, TRANSLATION_DETERMINISTIC);
+	cr_expect_eq(config.pools[0].block_ports, 4032);
+	cr_expect_eq(config.pools[1].block_ports, 2016);
+	cr_expect_eq(config.pools[2].block_ports, 8064);
+	cr_assert_eq(config.pools[1].inside_count, 2);
+	expect_prefix(&config.pools[1].inside[0], AF_INET, "10.2.0.0", 24);
+	expect_prefix(&config.pools[1].inside[1], AF_INET6, "fd10:2::", 120);
+	cr_expect_eq(config.port_block, 512);
+
+	snprintf(with_size, sizeof(with_size), "%s  port_block: 1024\n", text);
+	cr_assert_eq(read_text(with_size), 0, "%s", error.text);
+	for (unsigned int i = 0; i < 3; i++)
+		cr_expect_eq(config.pools[i].block_ports, 1024);
 }
 
 Test(config, binding_log)
@@ -734,11 +773,37 @@ static struct bad bad_concentrator[] = {
 	 2, 59, "internet.pools[0]: prefix translation is for IPv6 only"},
 	{"role: concentrator\ninternet: {pools: [{prefix: 203.0.113.64/28, translation: 1:1}]}\n",
 	 2, 59,
-	 "internet.pools[0].translation: expected shared, one-to-one or prefix, not \"1:1\""},
+	 "internet.pools[0].translation: expected shared, one-to-one, prefix or deterministic, "
+	 "not \"1:1\""},
 	{"role: concentrator\ninternet: {pools: [{prefix: 203.0.113.64/28}], route_protocol: 4}\n",
 	 2, 64, "internet.route_protocol: expected a number from 5 to 255, not \"4\""},
 	{"role: concentrator\ninternet: {interfaces: [net0], route_protocol: 112}\n", 2, 48,
 	 "internet: route_protocol is for routes to pools, and there are none"},
+	{POOLS "  - {prefix: 203.0.113.64/28, translation: deterministic}\n", 6, 5,
+	 "internet.pools[0]: translation: deterministic needs to know whose blocks they are, "
+	 "inside: [...]"},
+	{POOLS "  - {prefix: 203.0.113.64/28, inside: [10.1.0.0/24]}\n", 6, 39,
+	 "internet.pools[0]: inside is for translation: deterministic only"},
+	{POOLS "  - {prefix: 203.0.113.64/28, translation: deterministic, inside: []}\n", 6, 67,
+	 "internet.pools[0].inside: expected at least 1 in the list"},
+	{POOLS FIXED "inside: [10.1.0.1/24]}\n", 7, 15,
+	 "internet.pools[0].inside[0]: 10.1.0.1/24 has host bits set, the prefix is 10.1.0.0/24"},
+	{POOLS FIXED "inside: [10.1.0.0/24, 10.1.0.128/25]}\n", 7, 28,
+	 "internet.pools[0]: 10.1.0.128/25 overlaps with pools[0].inside[0]"},
+	{POOLS FIXED "inside: [10.1.0.0/24]}\n"
+		     "  - {inside: [10.2.0.0/24, 10.1.0.0/16], translation: deterministic, "
+		     "prefix: 203.0.113.80/28}\n",
+	 8, 28, "internet.pools[1]: 10.1.0.0/16 overlaps with pools[0].inside[0]"},
+	{POOLS FIXED "inside: [10.1.0.0/24]}\n  port_block: 4096\n", 7, 14,
+	 "internet.pools[0]: more subscribers than blocks: 256 addresses, and 203.0.113.64/28 "
+	 "has 240 blocks of 4096 ports"},
+	{POOLS "  - {prefix: 203.0.113.80/28}\n" FIXED "inside: [10.0.0.0/8, 192.0.2.0/24]}\n", 8,
+	 14,
+	 "internet.pools[1]: more subscribers than blocks: 16777472 addresses, and "
+	 "203.0.113.64/28 has 516096 blocks of 2 ports"},
+	{POOLS FIXED "inside: [\"fd10:1::/95\"]}\n", 7, 15,
+	 "internet.pools[0].inside[0]: fd10:1::/95 is too large: each address counts, whoever "
+	 "has several"},
 	{CONCENTRATOR "subscribers: [{name: a}]\n", 4, 15, "subscribers[0].sources: missing"},
 	{CONCENTRATOR "subscribers: [{name: a, sources: []}]\n", 4, 34,
 	 "subscribers[0].sources: expected at least 1 in the list"},

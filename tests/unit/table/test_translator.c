@@ -487,7 +487,7 @@ Test(translator, has_a_pool_for_each_family)
 	cr_expect_not(translator_has_pool(&translator, AF_INET6));
 	request = asks(ME, IPPROTO_TCP, 40000);
 	request.family = AF_INET6;
-	cr_expect_eq(translator_begin(&translator, &request, &untouched), TRANSLATED_EXHAUSTED);
+	cr_expect_eq(translator_begin(&translator, &request, &untouched), TRANSLATED_NO_POOL);
 	open_six();
 	cr_expect(translator_has_pool(&translator, AF_INET6));
 	cr_assert_eq(translator_begin(&translator, &request, &binding), TRANSLATED);
@@ -815,6 +815,88 @@ Test(translator, behaves_as_the_model_with_parity_kept, .timeout = 120)
 	run_model(60000, 0x6d6f6403, 1 << TRANSLATED_PORT_LIMIT);
 }
 
+/* Deterministic pools, RFC 7422 */
+
+static struct plait_prefix fixed, insides[2];
+static struct deterministic deterministic;
+
+/* 10.0.0.0 to .7 have blocks of 64 on 198.51.100.0 and .1; others have 203.0.113.4. */
+static void open_deterministic(struct subscriber_limits limits)
+{
+	open_one(64, limits);
+	fixed = prefix("198.51.100.0", 31);
+	insides[0] = prefix("10.0.0.0", 29);
+	deterministic = deterministic_make(&fixed, insides, 1, 64);
+	translator.subscribers.deterministic = &deterministic;
+	translator.subscribers.deterministic_count = 1;
+	cr_assert_eq(pool_open(&translator.pools[TRANSLATOR_DETERMINISTIC], &fixed, 1, 64), 0);
+}
+
+static void close_deterministic(void)
+{
+	pool_close(&translator.pools[TRANSLATOR_DETERMINISTIC]);
+	close_all();
+}
+
+static void expect_within(const struct binding *binding, const char *address, uint16_t first)
+{
+	struct plait_addr expected = addr(address, port_of(binding));
+
+	expect_same(&binding->external, &expected);
+	cr_expect(port_of(binding) >= first && port_of(binding) < first + 64, "%u",
+		  port_of(binding));
+}
+
+Test(translator, lends_the_computed_block_and_no_other)
+{
+	static struct binding *all[64];
+	unsigned int ascending = 0;
+
+	open_deterministic((struct subscriber_limits){.blocks = 8});
+	for (uint16_t i = 0; i < 64; i++) {
+		all[i] = begin(ME, IPPROTO_TCP, i);
+		expect_within(all[i], "198.51.100.1", 1024);
+		ascending += i && port_of(all[i]) == port_of(all[i - 1]) + 1;
+	}
+	cr_expect_lt(ascending, 16, "at random within the block");
+	expect_refused(ME, IPPROTO_TCP, 64, TRANSLATED_PORT_LIMIT);
+	expect_within(begin(ME, IPPROTO_UDP, 64), "198.51.100.1", 1024);
+	expect_within(begin(NEIGHBOUR, IPPROTO_TCP, 64), "198.51.100.0", 1088);
+	end(all[17]);
+	cr_expect_eq(port_of(begin(ME, IPPROTO_TCP, 64)), port_of(all[17]));
+	cr_expect_eq(told, 0, "RFC 7422: nothing to log");
+	close_deterministic();
+}
+
+Test(translator, who_is_inside_of_no_deterministic_pool_gets_what_is_free)
+{
+	struct binding *binding;
+
+	open_deterministic((struct subscriber_limits){});
+	binding = begin(8, IPPROTO_TCP, 40000);
+	cr_expect_eq(pool_index_of(&translator.pools[0], &binding->external), 0);
+	cr_expect_eq(told, 1);
+	end(binding);
+	end(begin(ME, IPPROTO_TCP, 40000));
+	expect_nothing_left();
+	pool_close(&translator.pools[0]);
+	expect_refused(8, IPPROTO_TCP, 40000, TRANSLATED_NO_POOL);
+	expect_within(begin(ME, IPPROTO_TCP, 40000), "198.51.100.1", 1024);
+	close_deterministic();
+}
+
+Test(translator, a_named_subscriber_has_the_block_of_its_first_source_inside)
+{
+	const struct plait_addr sources[] = {numbered(9, 0), numbered(4, 0), numbered(3, 0)};
+
+	open_deterministic((struct subscriber_limits){});
+	subscribers_add(&translator.subscribers, "home", sources, 3);
+	for (uint32_t who = 3; who <= 4; who++)
+		expect_within(begin(who, IPPROTO_TCP, 40000), "198.51.100.0", 1024 + 2 * 64);
+	expect_within(begin(9, IPPROTO_TCP, 40001), "198.51.100.0", 1024 + 2 * 64);
+	close_deterministic();
+}
+
 /* Resting, plain-mode-08 §4.4.4, and adopting, RFC 6888 REQ-8 */
 
 Test(translator, a_port_that_rests_is_lent_to_nobody_else)
@@ -937,4 +1019,19 @@ Test(translator, who_has_a_name_gets_what_is_set_aside)
 	cr_expect_eq(translator.pools[2].blocks_lent, 0);
 	pool_close(&translator.pools[2]);
 	close_all();
+}
+
+/* By another configuration it may have been somebody else's. */
+Test(translator, adopts_of_deterministic_pools_what_is_computed)
+{
+	open_deterministic((struct subscriber_limits){});
+	cr_expect_not(adopt(NEIGHBOUR, 40000, "198.51.100.1", 1030), "mine");
+	cr_expect_not(adopt(8, 40000, "198.51.100.1", 1030), "of one who is outside");
+	cr_expect_not(adopt(ME, 40000, "203.0.113.4", 2000), "of another pool");
+	cr_expect(adopt(ME, 40000, "198.51.100.1", 1030));
+	cr_expect(adopt(ME, 40001, "198.51.100.1", 1031));
+	cr_expect_eq(translator.pools[TRANSLATOR_DETERMINISTIC].blocks_lent, 1);
+	expect_within(begin(ME, IPPROTO_TCP, 40002), "198.51.100.1", 1024);
+	cr_expect_eq(translator.pools[TRANSLATOR_DETERMINISTIC].blocks_lent, 1);
+	close_deterministic();
 }
