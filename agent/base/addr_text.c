@@ -23,6 +23,50 @@ struct addr_text addr_text(const struct plait_addr *addr)
 	return out;
 }
 
+/* 1 to 65535, without a sign or zeros before it; 0: it is none. */
+static unsigned int port_from_text(const char *text)
+{
+	unsigned int port = 0;
+
+	if (*text == '0')
+		return 0;
+	for (; *text >= '0' && *text <= '9' && port <= 65535; text++)
+		port = 10 * port + (unsigned int)(*text - '0');
+	return *text || port > 65535 ? 0 : port;
+}
+
+static bool ip_from_text(const char *text, size_t chars, uint8_t family, struct plait_addr *out)
+{
+	char ip[INET6_ADDRSTRLEN] = "";
+
+	if (chars >= sizeof(ip))
+		return false;
+	memcpy(ip, text, chars);
+	out->family = family;
+	return inet_pton(family, ip, out->ip) == 1;
+}
+
+bool addr_from_text(const char *text, struct plait_addr *out)
+{
+	const char *first = strchr(text, ':'), *last = strrchr(text, ':');
+	bool brackets = text[0] == '[', with_port = brackets || (first && first == last);
+	struct plait_addr addr = {};
+
+	if (with_port) {
+		if (!last || (brackets && last[-1] != ']'))
+			return false;
+		addr.port = htons((uint16_t)port_from_text(last + 1));
+		if (!addr.port)
+			return false;
+	}
+	if (!ip_from_text(text + brackets,
+			  with_port ? (size_t)(last - text) - 2 * brackets : strlen(text),
+			  brackets || first != last ? AF_INET6 : AF_INET, &addr))
+		return false;
+	*out = addr;
+	return true;
+}
+
 struct addr_text prefix_text(const struct plait_prefix *prefix)
 {
 	struct addr_text out = {"-"};

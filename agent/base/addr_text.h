@@ -21,6 +21,9 @@ struct addr_text {
  */
 struct addr_text addr_text(const struct plait_addr *addr);
 
+/* What addr_text() writes, but no "-". False: *out is untouched. */
+bool addr_from_text(const char *text, struct plait_addr *out);
+
 /* "192.0.2.0/24", "2001:db8::/32"; "-" if family is 0. */
 struct addr_text prefix_text(const struct plait_prefix *prefix);
 

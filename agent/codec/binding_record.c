@@ -2,14 +2,15 @@
 #include "binding_record.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/addr_text.h"
-#include "base/clock.h"
+#include "iso_time.h"
 
 #define NAME_PREFIX "PLAIT_" /* as fields of the journal */
 
@@ -60,18 +61,6 @@ static struct addr_text host_text(const struct plait_addr *addr)
 	return addr_text(&host);
 }
 
-/* ISO 8601, UTC, with milliseconds. */
-static struct record_field *put_time(struct record_field *field, const char *name, uint64_t wall_ns)
-{
-	time_t seconds = (time_t)(wall_ns / NS_PER_S);
-	char text[32] = "";
-	struct tm utc;
-
-	if (gmtime_r(&seconds, &utc))
-		strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &utc);
-	return put(field, name, "%s.%03uZ", text, (unsigned int)(wall_ns % NS_PER_S / NS_PER_MS));
-}
-
 size_t binding_record_fields(const struct binding_record *record, uint64_t epoch_ns,
 			     struct record_field fields[RECORD_FIELDS])
 {
@@ -89,9 +78,11 @@ size_t binding_record_fields(const struct binding_record *record, uint64_t epoch
 	if (record->destination.family)
 		field = put(field, NAME_PREFIX "DESTINATION", "%s",
 			    addr_text(&record->destination).text);
-	field = put_time(field, NAME_PREFIX "SINCE", epoch_ns + record->since_ns);
+	field = put(field, NAME_PREFIX "SINCE", "%s",
+		    iso_time_text(epoch_ns + record->since_ns).text);
 	if (record->until_ns)
-		field = put_time(field, NAME_PREFIX "UNTIL", epoch_ns + record->until_ns);
+		field = put(field, NAME_PREFIX "UNTIL", "%s",
+			    iso_time_text(epoch_ns + record->until_ns).text);
 	return (size_t)(field - fields);
 }
 
@@ -128,4 +119,208 @@ void binding_record_line(const struct record_field *fields, size_t count,
 		end = append_value(end, fields[i].value);
 	}
 	*end = '\0';
+}
+
+/* Reading */
+
+static bool read_event(const char *value, struct binding_record *out)
+{
+	for (unsigned int i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
+		if (strcmp(value, events[i]) != 0)
+			continue;
+		out->event = (enum binding_event)i;
+		return true;
+	}
+	return false;
+}
+
+/* Of one without a name it is the source's address, which may be longer than a name. */
+static bool read_subscriber(const char *value, struct binding_record *out)
+{
+	struct plait_addr addr;
+
+	if (strlen(value) >= sizeof(out->subscriber))
+		return addr_from_text(value, &addr);
+	strcpy(out->subscriber, value);
+	return value[0];
+}
+
+static bool read_number(const char *value, unsigned int max, unsigned int *out)
+{
+	unsigned int number = 0;
+
+	for (const char *at = value; *at; at++) {
+		if (*at < '0' || *at > '9')
+			return false;
+		number = number * 10 + (unsigned int)(*at - '0');
+		if (number > max)
+			return false;
+	}
+	*out = number;
+	return value[0];
+}
+
+static bool read_protocol(const char *value, struct binding_record *out)
+{
+	unsigned int protocol = 0;
+
+	if (strcmp(value, "tcp,udp") == 0)
+		protocol = 0;
+	else if (strcmp(value, "tcp") == 0)
+		protocol = IPPROTO_TCP;
+	else if (strcmp(value, "udp") == 0)
+		protocol = IPPROTO_UDP;
+	else if (!read_number(value, UINT8_MAX, &protocol) || !protocol)
+		return false;
+	out->protocol = (uint8_t)protocol;
+	return true;
+}
+
+static bool read_host(const char *value, struct plait_addr *out)
+{
+	return addr_from_text(value, out) && !out->port;
+}
+
+static bool read_source(const char *value, struct binding_record *out)
+{
+	return read_host(value, &out->source);
+}
+
+/* Its port may have been read before. */
+static bool read_external(const char *value, struct binding_record *out)
+{
+	__be16 port = out->external.port;
+	bool valid = read_host(value, &out->external);
+
+	out->external.port = port;
+	return valid;
+}
+
+static bool read_port(const char *value, uint16_t *out)
+{
+	unsigned int port;
+
+	if (!read_number(value, UINT16_MAX, &port) || !port)
+		return false;
+	*out = (uint16_t)port;
+	return true;
+}
+
+static bool read_first_port(const char *value, struct binding_record *out)
+{
+	uint16_t port = 0;
+	bool valid = read_port(value, &port);
+
+	out->external.port = htons(port);
+	return valid;
+}
+
+static bool read_last_port(const char *value, struct binding_record *out)
+{
+	return read_port(value, &out->last_port);
+}
+
+static bool read_destination(const char *value, struct binding_record *out)
+{
+	return addr_from_text(value, &out->destination);
+}
+
+static bool read_since(const char *value, struct binding_record *out)
+{
+	return !iso_time_parse(value, &out->since_ns);
+}
+
+static bool read_until(const char *value, struct binding_record *out)
+{
+	return !iso_time_parse(value, &out->until_ns);
+}
+
+static const struct reader {
+	const char *name;
+	bool (*read)(const char *value, struct binding_record *out);
+	bool required;
+} readers[RECORD_FIELDS] = {
+	{"event", read_event, true},
+	{"subscriber", read_subscriber, true},
+	{"source", read_source, true},
+	{"protocol", read_protocol, true},
+	{"external_address", read_external, true},
+	{"port_first", read_first_port, true},
+	{"port_last", read_last_port, true},
+	{"destination", read_destination, false},
+	{"since", read_since, true},
+	{"until", read_until, false},
+};
+
+/* Undo append_value() up to a blank or the end. False: it is too long, or not escaped so. */
+static bool take_value(const char **at, char value[RECORD_VALUE_BYTES])
+{
+	size_t length = 0;
+
+	for (; **at && **at != ' '; (*at)++) {
+		unsigned int octet = (unsigned char)**at;
+		int chars = 0;
+
+		if (octet == '\\' && (sscanf(*at, "\\x%2x%n", &octet, &chars) != 1 || chars != 4))
+			return false;
+		*at += chars ? chars - 1 : 0;
+		if (!octet || length + 1 == RECORD_VALUE_BYTES)
+			return false;
+		value[length++] = (char)octet;
+	}
+	value[length] = '\0';
+	return true;
+}
+
+/* One "name=value"; a bit of *seen for each that is known, once. */
+static bool take_field(const char **at, struct binding_record *out, unsigned int *seen)
+{
+	size_t name_chars = strcspn(*at, "= ");
+	char value[RECORD_VALUE_BYTES];
+	const char *name = *at;
+
+	*at += name_chars;
+	if (**at != '=')
+		return false;
+	(*at)++;
+	if (!take_value(at, value))
+		return false;
+	for (unsigned int i = 0; i < RECORD_FIELDS; i++) {
+		if (strlen(readers[i].name) != name_chars ||
+		    strncmp(readers[i].name, name, name_chars) != 0)
+			continue;
+		if (*seen & 1u << i || !readers[i].read(value, out))
+			return false;
+		*seen |= 1u << i;
+	}
+	return true;
+}
+
+static bool is_whole(const struct binding_record *record, unsigned int seen)
+{
+	bool ends = record->event == BLOCK_RETURNED || record->event == BINDING_ENDED;
+
+	for (unsigned int i = 0; i < RECORD_FIELDS; i++)
+		if (readers[i].required && !(seen & 1u << i))
+			return false;
+	return ends == !!record->until_ns && ntohs(record->external.port) <= record->last_port;
+}
+
+int binding_record_parse(const char *line, struct binding_record *out)
+{
+	struct binding_record record = {};
+	unsigned int seen = 0;
+
+	if (strncmp(line, "<6>", 3) == 0)
+		line += 3;
+	do {
+		if (!take_field(&line, &record, &seen))
+			return -EINVAL;
+	} while (*line++ == ' ');
+	if (!is_whole(&record, seen))
+		return -EINVAL;
+	if (strcmp(record.subscriber, host_text(&record.source).text) == 0)
+		memset(record.subscriber, 0, sizeof(record.subscriber));
+	*out = record;
+	return 0;
 }

@@ -50,4 +50,11 @@ size_t binding_record_fields(const struct binding_record *record, uint64_t epoch
 void binding_record_line(const struct record_field *fields, size_t count,
 			 char line[RECORD_LINE_BYTES]);
 
+/*
+ * Read such a line, without its end; what journald's prefix "<6>" it may have is left out.
+ * The times of *out are CLOCK_REALTIME; until_ns is 0 in an event that begins something.
+ * Names that are not known are passed over. 0, or -EINVAL and *out untouched.
+ */
+int binding_record_parse(const char *line, struct binding_record *out);
+
 #endif

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 #include "value.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "base/addr_text.h"
 
 enum { NAME_MAX_CHARS = 31, LABEL_MAX_CHARS = 63, HOST_NAME_MAX_CHARS = 253, MAX_PORT = 65535 };
 
@@ -100,13 +101,9 @@ int value_port_range(const char *text, uint16_t *first, uint16_t *last)
 
 int value_address(const char *text, struct plait_addr *out)
 {
-	struct plait_addr addr = {};
+	struct plait_addr addr;
 
-	if (inet_pton(AF_INET, text, addr.ip) == 1)
-		addr.family = AF_INET;
-	else if (inet_pton(AF_INET6, text, addr.ip) == 1)
-		addr.family = AF_INET6;
-	else
+	if (!addr_from_text(text, &addr) || addr.port)
 		return -EINVAL;
 	*out = addr;
 	return 0;

@@ -34,6 +34,62 @@ Test(addr_text, prints_a_dash_for_no_address)
 	cr_assert_str_eq(addr_text(&odd).text, "-");
 }
 
+static void expect_read(const char *text, struct plait_addr expected)
+{
+	struct plait_addr got;
+
+	cr_assert(addr_from_text(text, &got), "%s", text);
+	cr_expect_arr_eq(&got, &expected, sizeof(got), "%s", text);
+}
+
+Test(addr_text, is_read_as_it_is_printed)
+{
+	expect_read("192.0.2.1", v4);
+	expect_read("192.0.2.1:80", with_port(v4, 80));
+	expect_read("192.0.2.1:65535", with_port(v4, 65535));
+	expect_read("2001:db8::1", v6);
+	expect_read("2001:0db8:0::0.0.0.1", v6);
+	expect_read("[2001:db8::1]:1", with_port(v6, 1));
+}
+
+Test(addr_text, reads_nothing_else)
+{
+	static const char *const texts[] = {
+		"",
+		"-",
+		":",
+		":80",
+		"[",
+		"[]",
+		"[:",
+		"[]:80",
+		"]:80",
+		"192.0.2.1:",
+		"192.0.2.1:0",
+		"192.0.2.1:080",
+		"192.0.2.1:65536",
+		"192.0.2.1:4294967297",
+		"192.0.2.1:80 ",
+		"192.0.2.1:+80",
+		" 192.0.2.1",
+		"192.0.2",
+		"192.0.2.1.",
+		"[192.0.2.1]:80",
+		"[2001:db8::1]",
+		"[2001:db8::1]:",
+		"2001:db8::1]:80",
+		"[2001:db8::1:80",
+		"2001:db8:1",
+		"localhost",
+		"1111:2222:3333:4444:5555:6666:7777:8888:9999:aaaa:bbbb:cccc",
+	};
+	struct plait_addr got = v4;
+
+	for (unsigned int i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		cr_expect_not(addr_from_text(texts[i], &got), "%s", texts[i]);
+	cr_expect_arr_eq(&got, &v4, sizeof(got));
+}
+
 Test(addr_text, prints_prefixes)
 {
 	struct plait_prefix prefix = {.family = AF_INET, .ip = {192, 0, 2, 0}, .bits = 24};

@@ -3,6 +3,7 @@
 
 #include <criterion/criterion.h>
 #include <arpa/inet.h>
+#include <errno.h>
 #include <string.h>
 
 /* 2026-02-03 04:05:06 UTC, when the machine had been up for 100 s */
@@ -112,4 +113,96 @@ Test(binding_record, the_longest_record_fits)
 	record.until_ns = record.since_ns = UINT64_MAX - epoch_ns;
 	cr_assert_eq(binding_record_fields(&record, epoch_ns, fields), RECORD_FIELDS);
 	cr_assert_lt(strlen(line_of(&record)), RECORD_LINE_BYTES);
+}
+
+/* Reading. What is not written: ports of a source, times below a millisecond. */
+
+static void expect_read_as_written(struct binding_record record)
+{
+	struct binding_record got;
+
+	cr_assert_eq(binding_record_parse(line_of(&record), &got), 0, "%s", line_of(&record));
+	record.source.port = 0;
+	record.since_ns = (record.since_ns + epoch_ns) / 1000000 * 1000000;
+	if (record.until_ns)
+		record.until_ns = (record.until_ns + epoch_ns) / 1000000 * 1000000;
+	cr_expect_arr_eq(&got, &record, sizeof(got), "%s", line_of(&record));
+}
+
+Test(binding_record, is_read_as_it_is_written)
+{
+	struct binding_record record = block();
+
+	expect_read_as_written(record);
+	record.event = BLOCK_RETURNED;
+	record.until_ns = record.since_ns + 5000000000;
+	expect_read_as_written(record);
+	record.event = BINDING_ENDED;
+	record.protocol = IPPROTO_UDP;
+	record.destination = address("2001:db8:f::2", 443);
+	expect_read_as_written(record);
+	record.protocol = 132;
+	record.source = address("1111:2222:3333:4444:5555:6666:7777:8888", 0);
+	memset(record.subscriber, 0, sizeof(record.subscriber));
+	expect_read_as_written(record);
+	strcpy(record.subscriber, "a\nb\x1b[1m c\\=\xc3\x9f\x7f");
+	expect_read_as_written(record);
+	memset(record.subscriber, 0, sizeof(record.subscriber));
+	strcpy(record.subscriber, "10.1.0.2"); /* a name, if it is not the source */
+	expect_read_as_written(record);
+}
+
+#define BEFORE "event=block-lent subscriber=home-1 source=10.1.0.2 protocol=tcp,udp "
+#define LENT   BEFORE "external_address=203.0.113.64 port_first=1024 port_last=1535 "
+#define SINCE  "since=2026-02-03T04:05:06.007Z"
+
+Test(binding_record, names_of_later_versions_and_journalds_prefix_are_passed_over)
+{
+	struct binding_record expected, got;
+
+	cr_assert_eq(binding_record_parse(LENT SINCE, &expected), 0);
+	cr_assert_eq(binding_record_parse("<6>" LENT "colour= reason=a=b " SINCE, &got), 0);
+	cr_expect_arr_eq(&got, &expected, sizeof(got));
+}
+
+Test(binding_record, what_is_no_record_is_refused)
+{
+	static const char *const lines[] = {
+		"",
+		"plaitd: ready",
+		"event",
+		BEFORE,
+		LENT,
+		SINCE,
+		LENT SINCE " ",
+		LENT SINCE " event=block-lent",
+		LENT SINCE " until=2026-02-03T04:05:07.007Z", /* it goes on */
+		LENT "since=2026-02-03T04:05:06.007",
+		LENT SINCE " colour",
+		LENT SINCE " colour=\\x4",
+		LENT SINCE " colour=\\y41",
+		LENT SINCE " colour=\\x00",
+		LENT SINCE
+		" colour=0123456789012345678901234567890123456789012345678901234567890123",
+		"event=block-lost subscriber=home-1 source=10.1.0.2 protocol=tcp,udp "
+		"external_address=203.0.113.64 port_first=1024 port_last=1535 " SINCE,
+		"event=block-returned subscriber=home-1 source=10.1.0.2 protocol=tcp,udp "
+		"external_address=203.0.113.64 port_first=1024 port_last=1535 " SINCE,
+		BEFORE "external_address=203.0.113.64:80 port_first=1024 port_last=1535 " SINCE,
+		BEFORE "external_address=203.0.113.64 port_first=1536 port_last=1535 " SINCE,
+		BEFORE "external_address=203.0.113.64 port_first=0 port_last=1535 " SINCE,
+		BEFORE "external_address=203.0.113.64 port_first=1024 port_last=65536 " SINCE,
+		BEFORE "external_address= port_first=1024 port_last=1535 " SINCE,
+		"event=block-lent subscriber= source=10.1.0.2 protocol=tcp,udp "
+		"external_address=203.0.113.64 port_first=1024 port_last=1535 " SINCE,
+		"event=block-lent subscriber=a-name-that-is-too-long-to-be-one source=10.1.0.2 "
+		"protocol=tcp external_address=203.0.113.64 port_first=1024 port_last=1535 " SINCE,
+		"event=block-lent subscriber=home-1 source=10.1.0.2 protocol=0 "
+		"external_address=203.0.113.64 port_first=1024 port_last=1535 " SINCE,
+	};
+	struct binding_record untouched = {.last_port = 7}, got = untouched;
+
+	for (unsigned int i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		cr_expect_eq(binding_record_parse(lines[i], &got), -EINVAL, "%s", lines[i]);
+	cr_expect_arr_eq(&got, &untouched, sizeof(got));
 }
