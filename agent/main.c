@@ -21,6 +21,7 @@
 #include "port/loop.h"
 #include "role/instance.h"
 #include "role/role.h"
+#include "role/verbs.h"
 #include "view/control_server.h"
 
 enum { EXIT_OK = 0, EXIT_RUNTIME = 1, EXIT_USAGE = 2 };
@@ -38,7 +39,6 @@ struct daemon {
 	struct control_server *control;
 	struct loop_watch signal_watch;
 	int signal_fd;
-	bool ending;
 	uint64_t end_by_ns; /* while draining */
 	struct utsname kernel;
 };
@@ -164,6 +164,7 @@ static void view_status(void *owner, struct status_report *out)
 		.role = config->role == ROLE_CPE ? "cpe" : "concentrator",
 		.mode = config->mode == MODE_PLAIN ? "plain" : "transparent",
 		.handshake = config->handshake == HANDSHAKE_FAITHFUL ? "faithful" : "eager",
+		.draining = daemon->role.draining,
 		.uptime_ns = clock_now_ns() - instance->started_ns,
 		.workers = instance->worker_count,
 		.max_sessions = config->max_sessions,
@@ -227,14 +228,14 @@ static void view_counters(void *owner, uint64_t out[PLAIT_REASON_COUNT])
 
 static void begin_end(struct daemon *daemon)
 {
-	if (!daemon->ending && daemon->config->drain_ms) {
+	if (!daemon->role.ending && daemon->config->drain_ms) {
 		log_notice("draining for at most %u ms", daemon->config->drain_ms);
-		daemon->role.drain(&daemon->role);
+		role_drain(&daemon->role, true);
 		daemon->end_by_ns = clock_now_ns() + daemon->config->drain_ms * NS_PER_MS;
 	} else {
 		daemon->loop.stopped = true; /* told twice, or nothing to wait for */
 	}
-	daemon->ending = true;
+	daemon->role.ending = true;
 }
 
 static void signal_ready(struct loop_watch *watch, uint32_t events)
@@ -282,9 +283,9 @@ static int serve(struct daemon *daemon)
 	sd_notify(0, "READY=1");
 	log_notice("%s is ready", daemon->config->name);
 	while (!err && !daemon->loop.stopped) {
-		err = loop_wait(&daemon->loop, daemon->ending ? DRAIN_POLL_MS : -1);
+		err = loop_wait(&daemon->loop, daemon->role.ending ? DRAIN_POLL_MS : -1);
 		loop_dispatch(&daemon->loop);
-		if (daemon->ending && drained(daemon))
+		if (daemon->role.ending && drained(daemon))
 			break;
 	}
 	sd_notify(0, "STOPPING=1");
@@ -302,6 +303,7 @@ static int run_role(struct daemon *daemon)
 					   .pools = view_pools,
 					   .subscribers = view_subscribers,
 					   .counters = view_counters};
+	const struct verbs verbs = role_verbs(&daemon->role);
 	struct socket_path path;
 	int err;
 
@@ -311,7 +313,7 @@ static int run_role(struct daemon *daemon)
 		err = socket_path(daemon->config->name, &path);
 		if (!err)
 			err = control_server_open(&daemon->control, &daemon->loop, path.text,
-						  &source);
+						  &source, &verbs);
 		if (err)
 			log_error("control socket: %s", strerror(-err));
 	}

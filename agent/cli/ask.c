@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "control/frame.h"
-#include "control/request.h"
 
 static int dial(const char *path)
 {
@@ -36,9 +35,9 @@ static int dial(const char *path)
 }
 
 /* A server that refuses a client says why and hangs up, so EPIPE is no reason not to read. */
-static int send_request(int fd, const char *noun)
+static int send_request(int fd, const struct request *request)
 {
-	char *text = request_encode(noun);
+	char *text = request_encode(request);
 	struct frame_writer writer;
 	int error;
 
@@ -70,13 +69,13 @@ static int receive_reply(int fd, json_t **reply)
 	return error;
 }
 
-int ask(const char *path, const char *noun, json_t **reply)
+int ask(const char *path, const struct request *request, json_t **reply)
 {
 	int fd = dial(path), error;
 
 	if (fd < 0)
 		return fd;
-	error = send_request(fd, noun);
+	error = send_request(fd, request);
 	if (!error)
 		error = receive_reply(fd, reply);
 	close(fd);

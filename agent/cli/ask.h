@@ -4,12 +4,14 @@
 
 #include <jansson.h>
 
+#include "control/request.h"
+
 /*
- * Ask the agent behind the socket at path for noun. Returns 0 and the document,
+ * Send request to the agent behind the socket at path. Returns 0 and the document,
  * which the caller json_decref()s, or negative errno: -ENOENT or -ECONNREFUSED
  * nobody is there, -EAGAIN no answer within ten seconds, -ENODATA or -EPROTO hung
  * up, -EBADMSG or -EMSGSIZE no answer of this protocol.
  */
-int ask(const char *path, const char *noun, json_t **reply);
+int ask(const char *path, const struct request *request, json_t **reply);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* plaitctl: ask a running plaitd, print its answer. One file a noun. */
+/* plaitctl: ask a running plaitd, or tell it what to do, and print its answer. One file a noun. */
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -7,49 +7,28 @@
 #include <string.h>
 
 #include "ask.h"
+#include "command.h"
 #include "control/socket_path.h"
 #include "instance.h"
 #include "output.h"
-#include "show.h"
 #include "text.h"
 
 enum { EXIT_USAGE = 2 };
 
-struct command {
-	const char *noun, *help;
-	show_fn *show;
-};
-
-static const struct command commands[] = {
-	{"status", "what runs, since when, how full it is", show_status},
-	{"sessions", "bonded connections and their subflows", show_sessions},
-	{"links", "access networks and interfaces", show_links},
-	{"concentrators", "where a CPE's connections go, and who answers", show_concentrators},
-	{"bindings", "external addresses and ports, and what they stand for", show_bindings},
-	{"pools", "how much of the external addresses and ports is lent", show_pools},
-	{"subscribers", "who has how much of them, and sessions", show_subscribers},
-	{"counters", "what became of packets and connections; --all: also the zeros",
-	 show_counters},
-};
-
-enum { COMMAND_COUNT = sizeof(commands) / sizeof(*commands) };
-
 struct arguments {
 	const char *name; /* NULL: the only one there is */
 	const struct command *command;
+	struct request request;
 	bool json;
-	struct show_options show;
 };
 
 static int show_usage(const json_t *reply, const struct show_options *options, FILE *stream)
 {
-	fputs("usage: plaitctl [-n NAME] [--json] NOUN\n\nnouns:\n", stream);
-	for (size_t i = 0; i < COMMAND_COUNT; i++)
-		fprintf(stream, "  %-13s %s\n", commands[i].noun, commands[i].help);
+	fputs("usage: plaitctl [-n NAME] [--json] NOUN | VERB [ARGUMENT...]\n", stream);
+	command_print_all(stream);
 	fputs("\noptions:\n"
 	      "  -n, --name NAME  instance to ask; default: the only one that runs\n"
 	      "      --json       the answer as JSON\n"
-	      "      --all        counters: also those that are zero\n"
 	      "      --help       this text\n"
 	      "      --version    version\n",
 	      stream);
@@ -60,30 +39,6 @@ static int show_version(const json_t *reply, const struct show_options *options,
 {
 	fputs("plaitctl " PLAIT_VERSION "\n", stream);
 	return 0;
-}
-
-static const struct command *find_command(const char *noun)
-{
-	for (size_t i = 0; i < COMMAND_COUNT; i++) {
-		if (!strcmp(noun, commands[i].noun))
-			return &commands[i];
-	}
-	return NULL;
-}
-
-static int complain_noun(const char *noun)
-{
-	char nouns[128] = "";
-
-	for (size_t i = 0; i < COMMAND_COUNT; i++) {
-		strcat(nouns, " ");
-		strcat(nouns, commands[i].noun);
-	}
-	if (noun)
-		complain("unknown noun \"%s\"; there are:%s", noun, nouns);
-	else
-		complain("say what to show, one of:%s", nouns);
-	return EXIT_USAGE;
 }
 
 /* Print, and turn what became of it into an exit status. */
@@ -98,42 +53,37 @@ static int report(show_fn *show, const json_t *reply, const struct show_options 
 	return error ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-static int take_noun(char *const *words, struct arguments *out)
+/* An option that is an argument of the command goes into the request by its name. */
+static int take_option(struct request *request, const char *name)
 {
-	if (!words[0])
-		return complain_noun(NULL);
-	out->command = find_command(words[0]);
-	if (!out->command)
-		return complain_noun(words[0]);
-	if (words[1]) {
-		complain("one noun at a time, \"%s\" is one too many", words[1]);
-		return EXIT_USAGE;
-	}
-	if (out->show.all && out->command->show != show_counters) {
-		complain("--all is for counters");
-		return EXIT_USAGE;
-	}
-	return 0;
+	if (!request_add(request, name, optarg))
+		return 0;
+	complain("--%s: once, and with a value that can be right", name);
+	return EXIT_USAGE;
 }
 
 /* Returns -1 to go on, else the exit status. */
 static int parse(int argc, char **argv, struct arguments *out)
 {
 	static const struct option options[] = {
-		{"name", required_argument, NULL, 'n'}, {"json", no_argument, NULL, 'j'},
-		{"all", no_argument, NULL, 'a'},        {"help", no_argument, NULL, 'h'},
-		{"version", no_argument, NULL, 'V'},    {0},
+		{"name", required_argument, NULL, 'n'},
+		{"json", no_argument, NULL, 'j'},
+		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'V'},
+		{"all", no_argument, NULL, 'o'},
+		{"off", no_argument, NULL, 'o'},
+		{0},
 	};
-	int option, status;
+	int option, which, status = 0;
 
 	opterr = 0; /* getopt() would print the argument as it is */
-	while ((option = getopt_long(argc, argv, ":n:", options, NULL)) != -1) {
+	while (!status && (option = getopt_long(argc, argv, ":n:", options, &which)) != -1) {
 		if (option == 'n')
 			out->name = optarg;
 		else if (option == 'j')
 			out->json = true;
-		else if (option == 'a')
-			out->show.all = true;
+		else if (option == 'o')
+			status = take_option(&out->request, options[which].name);
 		else if (option == 'h')
 			return report(show_usage, NULL, NULL);
 		else if (option == 'V')
@@ -144,8 +94,9 @@ static int parse(int argc, char **argv, struct arguments *out)
 			return EXIT_USAGE;
 		}
 	}
-	status = take_noun(argv + optind, out);
-	return status ? status : -1;
+	if (!status)
+		out->command = command_take(argv + optind, &out->request);
+	return out->command ? -1 : EXIT_USAGE;
 }
 
 /* Returns 0, or the exit status after complaining. */
@@ -200,14 +151,15 @@ static const char *explain(int error)
 
 static int report_reply(const struct arguments *arguments, const json_t *reply)
 {
+	const struct show_options options = {.all = request_value(&arguments->request, "all")};
+	show_fn *show = arguments->command->show;
 	const char *refusal = json_string_value(json_object_get(reply, "error"));
 
 	if (refusal) {
 		complain("plaitd says: %s", refusal);
 		return EXIT_FAILURE;
 	}
-	return report(arguments->json ? show_json : arguments->command->show, reply,
-		      &arguments->show);
+	return report(arguments->json ? show_json : show ? show : show_done, reply, &options);
 }
 
 int main(int argc, char **argv)
@@ -225,7 +177,7 @@ int main(int argc, char **argv)
 	status = choose_instance(arguments.name, &found, &path);
 	if (status)
 		return status;
-	error = ask(path.text, arguments.command->noun, &reply);
+	error = ask(path.text, &arguments.request, &reply);
 	if (error) {
 		complain("%s: %s", path.text, explain(error));
 		return EXIT_FAILURE;

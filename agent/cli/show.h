@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * One function a noun: print reply, a document of plaitctl(8), as text. Returns 0,
+ * One function a noun, and one for all verbs: print reply, a document of plaitctl(8), as text. Returns 0,
  * -EPROTO if the document is not one of its noun, or -ENOMEM; errors of stream
  * are for the caller to look at.
  */
@@ -25,5 +25,6 @@ show_fn show_bindings;
 show_fn show_pools;
 show_fn show_subscribers;
 show_fn show_counters;
+show_fn show_done;
 
 #endif

@@ -27,6 +27,8 @@ int show_status(const json_t *reply, const struct show_options *options, FILE *s
 	put_text(&table, "role", field_text(reply, "role"));
 	put_text(&table, "mode", field_text(reply, "mode"));
 	put_text(&table, "handshake", field_text(reply, "handshake"));
+	put_text(&table, "draining",
+		 json_is_true(json_object_get(reply, "draining")) ? "yes" : "no");
 	put_text(&table, "version", field_text(reply, "version"));
 	put_text(&table, "kernel", field_text(reply, "kernel"));
 	put_text(&table, "up for", human_seconds(field_real(reply, "uptime_s")).text);

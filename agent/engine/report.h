@@ -91,6 +91,7 @@ struct subscriber_report {
 
 struct status_report {
 	const char *name, *role, *mode, *handshake;
+	bool draining; /* new connections are not taken */
 	uint64_t uptime_ns;
 	unsigned int workers, sessions, max_sessions, held_syns;
 	const char *kernel;

@@ -427,11 +427,11 @@ static void close_concentrator(struct role *role)
 	role->own = NULL;
 }
 
-static void drain(struct role *role)
+static void drain(struct role *role, bool on)
 {
 	struct concentrator *concentrator = role->own;
 
-	__atomic_store_n(&concentrator->draining, true, __ATOMIC_RELAXED);
+	__atomic_store_n(&concentrator->draining, on, __ATOMIC_RELAXED);
 }
 
 static void report_interfaces(struct role *role, const struct config_interfaces *interfaces,

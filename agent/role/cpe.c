@@ -41,6 +41,7 @@ struct cpe {
 	struct concentrators concentrators;
 	struct incoming incoming;
 	bool draining; /* set by the main thread, read by workers */
+	bool unanswered; /* no concentrator answers; main thread's */
 };
 
 /* The engine's questions */
@@ -253,7 +254,14 @@ static struct plait_policy_rule rule_now(const struct plait_policy_rule *rule, b
 	return now;
 }
 
-static int publish_policy(struct cpe *cpe, bool direct)
+/* Nothing new is bonded, as things are; design P3. */
+static bool all_goes_direct(const struct cpe *cpe)
+{
+	return cpe->draining ||
+	       (cpe->unanswered && cpe->instance.config->when_unreachable == UNREACHABLE_DIRECT);
+}
+
+static int publish_policy(struct cpe *cpe)
 {
 	static const struct plait_policy_rule end;
 	static const struct plait_policy_rule rest = {.in_use = 1,
@@ -261,6 +269,7 @@ static int publish_policy(struct cpe *cpe, bool direct)
 						      .source_port_last = 65535,
 						      .destination_port_last = 65535};
 	const struct config *config = cpe->instance.config;
+	bool direct = all_goes_direct(cpe);
 	int err = 0;
 
 	/* from behind, so that nothing that is to go direct is bonded on the way */
@@ -276,14 +285,12 @@ static int publish_policy(struct cpe *cpe, bool direct)
 	return err;
 }
 
-/* design P3 */
 static void answers_changed(struct concentrators *concentrators)
 {
 	struct cpe *cpe = container_of(concentrators, struct cpe, concentrators);
-	bool any = concentrators_any_answers(concentrators);
 
-	if (cpe->instance.config->when_unreachable == UNREACHABLE_DIRECT)
-		publish_policy(cpe, cpe->draining || !any);
+	cpe->unanswered = !concentrators_any_answers(concentrators);
+	publish_policy(cpe);
 }
 
 static int attach(struct cpe *cpe)
@@ -344,7 +351,7 @@ static int open_cpe(struct role *role, struct config *config, struct loop *loop)
 		err = instance_load(&cpe->instance, elf, elf_bytes,
 				    (struct dataplane_size){"bindings", CONFIG_MAX_BINDINGS});
 	if (!err)
-		err = publish_policy(cpe, false);
+		err = publish_policy(cpe);
 	if (!err)
 		err = instance_publish_interfaces(&cpe->instance, "lan_interfaces", &config->lan);
 	if (!err)
@@ -380,13 +387,13 @@ static void close_cpe(struct role *role)
 	role->own = NULL;
 }
 
-/* From now on everything new goes direct. */
-static void drain(struct role *role)
+/* Meanwhile everything new goes direct. */
+static void drain(struct role *role, bool on)
 {
 	struct cpe *cpe = role->own;
 
-	__atomic_store_n(&cpe->draining, true, __ATOMIC_RELAXED);
-	publish_policy(cpe, true);
+	__atomic_store_n(&cpe->draining, on, __ATOMIC_RELAXED);
+	publish_policy(cpe);
 }
 
 /* Reports */

@@ -17,8 +17,8 @@ struct role {
 	int (*open)(struct role *role, struct config *config, struct loop *loop);
 	/* End every session and leave nothing behind. */
 	void (*close)(struct role *role);
-	/* New connections are no longer taken; those there are go on. */
-	void (*drain)(struct role *role);
+	/* Whether new connections are taken; those there are go on. */
+	void (*drain)(struct role *role, bool on);
 	/* Fills at most max; returns their number. */
 	size_t (*links)(struct role *role, struct link_report *out, size_t max);
 	/* The same of a CPE's concentrators; a concentrator has none. */
@@ -31,6 +31,8 @@ struct role {
 	long (*subscribers)(struct role *role, struct subscriber_report **out);
 	/* Fills at most max; returns their number. */
 	size_t (*pools)(struct role *role, struct pool_report *out, size_t max);
+	bool draining; /* new connections are not taken */
+	bool ending; /* and that stays so */
 	struct instance *instance;
 	void *own; /* the role's state */
 };

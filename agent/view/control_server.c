@@ -50,6 +50,7 @@ struct control_server {
 	struct loop_watch watch; /* first: a watch is its server */
 	struct loop *loop;
 	const struct view_source *source;
+	const struct verbs *verbs;
 	int fd;
 	int spare_fd; /* given up to refuse a client when there is no other */
 	char path[SOCKET_PATH_BYTES];
@@ -136,7 +137,7 @@ static char *answer_counters(const struct view_source *source, size_t *bytes)
 	return report_json_counters(counters, bytes);
 }
 
-static char *answer(const struct view_source *source, const char *noun, size_t *bytes)
+static char *answer_noun(const struct view_source *source, const char *noun, size_t *bytes)
 {
 	static const struct {
 		const char *noun;
@@ -151,7 +152,7 @@ static char *answer(const struct view_source *source, const char *noun, size_t *
 		{"subscribers", answer_subscribers},
 		{"counters", answer_counters},
 	};
-	char text[REQUEST_NOUN_BYTES + 32];
+	char text[REQUEST_WORD_BYTES + 32];
 
 	for (size_t i = 0; i < sizeof(answers) / sizeof(*answers); i++) {
 		if (!strcmp(noun, answers[i].noun))
@@ -159,6 +160,14 @@ static char *answer(const struct view_source *source, const char *noun, size_t *
 	}
 	snprintf(text, sizeof(text), "unknown noun: %s", noun);
 	return report_json_error(text, bytes);
+}
+
+static char *answer(const struct control_server *server, const struct request *request,
+		    size_t *bytes)
+{
+	if (request->is_verb)
+		return verbs_run(server->verbs, request, bytes);
+	return answer_noun(server->source, request->word, bytes);
 }
 
 static void close_client(struct client *client)
@@ -205,7 +214,7 @@ static void step_reading(struct client *client)
 	else if (request_decode(client->request.body, client->request.body_bytes, &request))
 		text = report_json_error("not a request", &bytes);
 	else
-		text = answer(client->server->source, request.noun, &bytes);
+		text = answer(client->server, &request, &bytes);
 	begin_reply(client, text, bytes);
 }
 
@@ -336,7 +345,7 @@ static void init_clients(struct control_server *server)
 }
 
 int control_server_open(struct control_server **out, struct loop *loop, const char *path,
-			const struct view_source *source)
+			const struct view_source *source, const struct verbs *verbs)
 {
 	int fd = unix_listen(path), error;
 	struct control_server *server;
@@ -352,6 +361,7 @@ int control_server_open(struct control_server **out, struct loop *loop, const ch
 	server->watch.ready = server_ready;
 	server->loop = loop;
 	server->source = source;
+	server->verbs = verbs;
 	server->fd = fd;
 	server->spare_fd = open_spare();
 	strcpy(server->path, path); /* unix_listen() saw that it fits */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * Answers plaitctl over a Unix stream socket, one JSON document a request.
- * It reads through the functions below and changes nothing.
+ * It reads through the functions below; what changes something is done by verbs that
+ * are handed in.
  */
 #ifndef PLAIT_VIEW_CONTROL_SERVER_H
 #define PLAIT_VIEW_CONTROL_SERVER_H
@@ -10,6 +11,7 @@
 
 #include "engine/report.h"
 #include "port/loop.h"
+#include "verb.h"
 
 struct view_source {
 	void *owner;
@@ -32,11 +34,11 @@ struct control_server;
 
 /*
  * Listen on path (a stale socket there is replaced, one with a live server is
- * -EADDRINUSE; its directory is made) and serve from loop. source is kept by
- * pointer. Returns 0 or negative errno.
+ * -EADDRINUSE; its directory is made) and serve from loop. source and verbs are
+ * kept by pointer. Returns 0 or negative errno.
  */
 int control_server_open(struct control_server **out, struct loop *loop, const char *path,
-			const struct view_source *source);
+			const struct view_source *source, const struct verbs *verbs);
 
 /* Stop serving, remove the socket, free everything; NULL is fine. */
 void control_server_close(struct control_server *server);

@@ -105,8 +105,8 @@ char *report_json_status(const struct status_report *status, size_t *bytes)
 	json_t *document = OBJECT(
 		{"name", text_json(status->name)}, {"role", text_json(status->role)},
 		{"mode", text_json(status->mode)}, {"handshake", text_json(status->handshake)},
-		{"version", text_json(PLAIT_VERSION)}, {"pid", number_json((uint64_t)getpid())},
-		{"kernel", text_json(status->kernel)},
+		{"draining", json_boolean(status->draining)}, {"version", text_json(PLAIT_VERSION)},
+		{"pid", number_json((uint64_t)getpid())}, {"kernel", text_json(status->kernel)},
 		{"uptime_s", seconds_json(status->uptime_ns)},
 		{"workers", number_json(status->workers)},
 		{"sessions", number_json(status->sessions)},
@@ -401,6 +401,16 @@ char *report_json_counters(const uint64_t counters[PLAIT_REASON_COUNT], size_t *
 	};
 
 	return dump(OBJECT({"counters", object_of(fields)}), bytes);
+}
+
+char *report_json_done(const char *line, json_t *facts, size_t *bytes)
+{
+	json_t *document = OBJECT({"done", text_json(line)});
+
+	if (facts && !json_object_update(document, facts))
+		return dump(document, bytes);
+	json_decref(document);
+	return NULL;
 }
 
 char *report_json_error(const char *text, size_t *bytes)

@@ -13,6 +13,8 @@
 
 #include "engine/report.h"
 
+struct json_t;
+
 char *report_json_status(const struct status_report *status, size_t *bytes);
 
 /* now_ns is CLOCK_MONOTONIC, as in the sessions' own stamps. */
@@ -28,6 +30,8 @@ char *report_json_pools(const struct pool_report *pools, size_t count, size_t *b
 char *report_json_subscribers(const struct subscriber_report *subscribers, size_t count,
 			      size_t *bytes);
 char *report_json_counters(const uint64_t counters[PLAIT_REASON_COUNT], size_t *bytes);
+/* What a verb has done, in a line, and the members of facts; NULL: memory ran out. */
+char *report_json_done(const char *line, struct json_t *facts, size_t *bytes);
 char *report_json_error(const char *text, size_t *bytes);
 
 #endif

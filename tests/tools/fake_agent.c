@@ -179,6 +179,28 @@ static long subscribers(void *owner, struct subscriber_report **out)
 	return 2;
 }
 
+static bool drain(void *owner, const struct request *request, struct outcome *outcome)
+{
+	if (request_value(request, "off")) {
+		outcome_say(outcome, "never\x1b[1m");
+		return false;
+	}
+	outcome_say(outcome, "no\x1b[1m more");
+	outcome_flag(outcome, "draining", true);
+	outcome_number(outcome, "sessions", (uint64_t)session_count);
+	outcome_item(outcome, "of", NULL);
+	outcome_item(outcome, "of", "one");
+	outcome_item(outcome, "of", "two");
+	return true;
+}
+
+static bool greet(void *owner, const struct request *request, struct outcome *outcome)
+{
+	outcome_say(outcome, "hello");
+	outcome_text(outcome, "whom", request_value(request, "whom"));
+	return true;
+}
+
 static void counters(void *owner, uint64_t out[PLAIT_REASON_COUNT])
 {
 	out[PLAIT_SYN_HELD] = 12;
@@ -195,6 +217,9 @@ int main(int argc, char **argv)
 						  .pools = pools,
 						  .subscribers = subscribers,
 						  .counters = counters};
+	static const struct verb verb[] = {{"drain", {{.name = "off"}}, drain},
+					   {"greet", {{"whom", true}, {.name = "how"}}, greet}};
+	static const struct verbs verbs = {.verb = verb, .count = 2};
 	struct control_server *server = NULL;
 	int error;
 
@@ -202,7 +227,7 @@ int main(int argc, char **argv)
 	signal(SIGTERM, stop);
 	error = loop_open(&loop);
 	if (!error)
-		error = control_server_open(&server, &loop, argv[1], &source);
+		error = control_server_open(&server, &loop, argv[1], &source, &verbs);
 	if (error) {
 		fprintf(stderr, "%s\n", strerrorname_np(-error));
 		return 1;

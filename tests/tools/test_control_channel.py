@@ -101,9 +101,13 @@ def receive(client):
     return json.loads(exactly(*struct.unpack('>I', exactly(4))))
 
 
-def ask(client, noun):
-    client.sendall(frame(json.dumps({'noun': noun}).encode()))
+def request(client, document):
+    client.sendall(frame(json.dumps(document).encode()))
     return receive(client)
+
+
+def ask(client, noun):
+    return request(client, {'noun': noun})
 
 
 # The server ---------------------------------------------------------------------------------
@@ -111,7 +115,7 @@ def ask(client, noun):
 def test_status_document(agent):
     reply = ask(agent.connect(), 'status')
     assert reply == {'name': 'fake', 'role': 'cpe', 'mode': 'plain', 'handshake': 'faithful',
-                     'version': '9.8.7', 'pid': agent.process.pid, 'kernel': '6.12.1',
+                     'draining': False, 'version': '9.8.7', 'pid': agent.process.pid, 'kernel': '6.12.1',
                      'uptime_s': 3725.5, 'workers': 4, 'sessions': 2, 'max_sessions': 65536,
                      'held_syns': 1}
 
@@ -198,6 +202,15 @@ def test_counters_document_names_every_reason(agent):
         'syn_held': 12, 'pipes_exhausted': 1}
 
 
+def test_a_verb_tells_what_it_has_done(agent):
+    client = agent.connect()
+    assert request(client, {'verb': 'drain'}) == {
+        'done': 'no\x1b[1m more', 'draining': True, 'sessions': 2, 'of': ['one', 'two']}
+    assert request(client, {'verb': 'greet', 'whom': 'you', 'how': True}) == {
+        'done': 'hello', 'whom': 'you'}
+    assert ask(client, 'status')['name'] == 'fake'
+
+
 def test_a_client_may_ask_again_and_ahead(agent):
     client = agent.connect()
     assert ask(client, 'status')['name'] == 'fake'
@@ -218,6 +231,20 @@ def test_a_request_in_single_octets(agent):
     (b'{"noun": 1}', 'not a request'),
     (b'{"noun": "' + 32 * b'x' + b'"}', 'not a request'),
     (b'{"noun": "status", "noun": "links"}', 'not a request'),
+    (b'{"verb": "nothing"}', 'unknown verb: nothing'),
+    (b'{"verb": "status"}', 'unknown verb: status'),
+    (b'{"noun": "drain"}', 'unknown noun: drain'),
+    (b'{"verb": "drain", "noun": "status"}', 'not a request'),
+    (b'{"verb": "drain", "off": 1}', 'not a request'),
+    (b'{"verb": "drain", "off": false}', 'not a request'),
+    (b'{"verb": "drain", "off": ""}', 'not a request'),
+    (b'{"verb": "drain", "off": "\\u001b"}', 'not a request'),
+    (b'{"verb": "drain", "off": "' + 128 * b'x' + b'"}', 'not a request'),
+    (b'{"verb": "drain", "' + 32 * b'x' + b'": true}', 'not a request'),
+    (b'{"verb": "drain"' + b''.join(b', "a%d": true' % i for i in range(9)) + b'}', 'not a request'),
+    (b'{"verb": "drain", "of": true}', 'drain: unknown argument: of'),
+    (b'{"verb": "greet"}', 'greet: missing argument: whom'),
+    (b'{"verb": "drain", "off": true}', 'never\x1b[1m'),
     (b'[]', 'not a request'),
     (4096 * b'[', 'not a request'),
     (b'\xff\x00', 'not a request'),
@@ -335,6 +362,7 @@ name       fake
 role       cpe
 mode       plain
 handshake  faithful
+draining   no
 version    9.8.7
 kernel     6.12.1
 up for     1 h 02 min
@@ -420,13 +448,17 @@ def test_json_is_the_document(agent, plaitctl, arguments):
     assert not [c for c in result.stdout if c != '\n' and not ' ' <= c <= '~']
 
 
+COMMANDS = 'status sessions links concentrators bindings pools subscribers counters drain'
+
+
 @pytest.mark.parametrize('arguments, error', [
-    ((), 'say what to show, one of: status sessions links concentrators '
-         'bindings pools subscribers counters'),
-    (('x\x1b[1m',), 'unknown noun "x\\x1b[1m"; there are: status sessions links '
-                     'concentrators bindings pools subscribers counters'),
-    (('status', 'links'), 'one noun at a time, "links" is one too many'),
-    (('status', '--all'), '--all is for counters'),
+    ((), f'say what to show or to do, one of: {COMMANDS}'),
+    (('x\x1b[1m',), f'unknown noun or verb "x\\x1b[1m"; there are: {COMMANDS}'),
+    (('status', 'links'), 'status: "links" is one too many'),
+    (('status', '--all'), '--all is not for status'),
+    (('drain', '--all'), '--all is not for drain'),
+    (('drain', 'now'), 'drain: "now" is one too many'),
+    (('counters', '--all', '--all'), '--all: once, and with a value that can be right'),
     (('--wrong',), '--wrong: unknown option; see plaitctl --help'),
     (('status', '-n'), '-n: a value is missing; see plaitctl --help'),
     (('-n', '../fake', 'status'), '"../fake" cannot be the name of an instance'),
@@ -435,10 +467,22 @@ def test_usage_errors(plaitctl, arguments, error):
     assert outcome(plaitctl(*arguments)) == (2, '', f'plaitctl: {error}\n')
 
 
+def test_verb_prints_its_line_or_what_it_has_done(agent, plaitctl):
+    assert outcome(plaitctl('drain')) == (0, 'no\\x1b[1m more\n', '')
+    result = plaitctl('drain', '--json')
+    assert json.loads(result.stdout) == request(agent.connect(), {'verb': 'drain'})
+
+
+def test_verb_that_is_refused_says_why(agent, plaitctl):
+    for json_too in ((), ('--json',)):
+        assert outcome(plaitctl('drain', '--off', *json_too)) == (
+            1, '', 'plaitctl: plaitd says: never\\x1b[1m\n')
+
+
 def test_help_and_version(plaitctl):
     result = plaitctl('--help')
     assert result.returncode == 0
-    assert result.stdout.startswith('usage: plaitctl [-n NAME] [--json] NOUN\n')
+    assert result.stdout.startswith('usage: plaitctl [-n NAME] [--json] NOUN | VERB [ARGUMENT...]\n')
     assert outcome(plaitctl('--version')) == (0, 'plaitctl 9.8.7\n', '')
 
 
