@@ -79,6 +79,7 @@
 	X(RESET_BY_INSIDE, reset_by_inside, "connections reset from the plain TCP side, passed on as MP_FASTCLOSE") \
 	X(RESET_BY_LEG, reset_by_leg, "connections reset on the MPTCP leg, passed on as RST") \
 	X(EXPIRED, expired, "connections ended because they were idle too long") \
+	X(CLOSED_BY_OPERATOR, closed_by_operator, "connections ended by plaitctl close: RST and MP_FASTCLOSE") \
 	X(PIPES_EXHAUSTED, pipes_exhausted, "times a relay had to wait for a pipe") \
 	X(BINDING_LOG_DROPPED, binding_log_dropped, "records of the binding log that could not be written")
 /* clang-format on */

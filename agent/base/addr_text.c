@@ -2,7 +2,9 @@
 #include "addr_text.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct addr_text addr_text(const struct plait_addr *addr)

@@ -20,6 +20,11 @@ static const struct command commands[] = {
 	 .show = show_counters, .arguments = {{"all", ARGUMENT_OPTION}}},
 	{"drain", "take no new connections; --off: take them again",
 	 .arguments = {{"off", ARGUMENT_OPTION}}},
+	{"close", "end sessions: [ADDRESS[:PORT]] [--remote ADDRESS[:PORT]], or --all",
+	 .arguments = {{"inside", ARGUMENT_WORD_IF_ANY},
+		       {"remote", ARGUMENT_OPTION},
+		       {"all", ARGUMENT_OPTION}},
+	 .least = 1},
 };
 
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(*commands) };

@@ -111,22 +111,10 @@ int value_address(const char *text, struct plait_addr *out)
 
 int value_endpoint(const char *text, struct plait_addr *out)
 {
-	const char *colon = strrchr(text, ':');
-	bool brackets = text[0] == '[';
 	struct plait_addr addr;
-	char ip[INET6_ADDRSTRLEN + 2];
-	unsigned int port;
-	size_t chars;
 
-	if (!colon || value_number(colon + 1, 1, MAX_PORT, &port) < 0)
+	if (!addr_from_text(text, &addr) || !addr.port)
 		return -EINVAL;
-	chars = (size_t)(colon - text);
-	if (chars >= sizeof(ip) || (brackets && colon[-1] != ']'))
-		return -EINVAL;
-	snprintf(ip, sizeof(ip), "%.*s", (int)(chars - 2 * brackets), text + brackets);
-	if (value_address(ip, &addr) < 0 || brackets != (addr.family == AF_INET6))
-		return -EINVAL;
-	addr.port = htons((uint16_t)port);
 	*out = addr;
 	return 0;
 }

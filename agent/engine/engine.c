@@ -398,6 +398,63 @@ void engine_paths_changed(struct engine *engine)
 		call_worker(&engine->workers[i], look_again, NULL);
 }
 
+/* Closing */
+
+enum { CLOSES_A_CALL = 64 }; /* so that traffic waits no longer than this takes */
+
+struct closing {
+	const struct session_choice *choice;
+	unsigned int closed;
+	unsigned int next_slot; /* where the next call goes on */
+	bool done;
+};
+
+static bool is_meant(const struct plait_addr *asked, const struct plait_addr *addr)
+{
+	return !asked->family ||
+	       (addr_same_ip(asked, addr) && (!asked->port || asked->port == addr->port));
+}
+
+static bool is_chosen(const struct session_choice *choice, const struct session *session)
+{
+	return session->stage != STAGE_FREE && is_meant(&choice->inside, &session->key.inside) &&
+	       is_meant(&choice->remote, &session->key.remote);
+}
+
+static void close_some(struct worker *worker, void *argument)
+{
+	struct closing *closing = argument;
+	unsigned int closed = 0;
+
+	for (; closing->next_slot < worker->sessions_touched; closing->next_slot++) {
+		struct session *session = &worker->sessions[closing->next_slot];
+
+		if (!is_chosen(closing->choice, session))
+			continue;
+		if (closed == CLOSES_A_CALL)
+			return;
+		count(worker, PLAIT_CLOSED_BY_OPERATOR);
+		session->was_reset = true;
+		session_abort(worker, session);
+		closing->closed++;
+		closed++;
+	}
+	closing->done = true;
+}
+
+unsigned int engine_close(struct engine *engine, const struct session_choice *choice)
+{
+	struct closing closing = {.choice = choice};
+
+	for (unsigned int i = 0; i < engine->worker_count; i++) {
+		closing.next_slot = 0;
+		closing.done = false;
+		while (!closing.done)
+			call_worker(&engine->workers[i], close_some, &closing);
+	}
+	return closing.closed;
+}
+
 /* Reports */
 
 void engine_totals(const struct engine *engine, unsigned int *sessions, unsigned int *held_syns)

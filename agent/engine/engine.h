@@ -44,6 +44,17 @@ void engine_totals(const struct engine *engine, unsigned int *sessions, unsigned
 /* Which links there are to use has changed: sessions look again. Returns when told. */
 void engine_paths_changed(struct engine *engine);
 
+/* Sessions with these addresses; one without family is any, a port 0 is any. */
+struct session_choice {
+	struct plait_addr inside, remote;
+};
+
+/*
+ * End them by RST and MP_FASTCLOSE, as if either side had reset them (plain-mode-08
+ * §4.4.4). Returns how many there were.
+ */
+unsigned int engine_close(struct engine *engine, const struct session_choice *choice);
+
 /* All sessions; *out is malloc()ed. Returns their number or negative errno. */
 long engine_sessions(struct engine *engine, struct session_report **out);
 

@@ -448,7 +448,7 @@ def test_json_is_the_document(agent, plaitctl, arguments):
     assert not [c for c in result.stdout if c != '\n' and not ' ' <= c <= '~']
 
 
-COMMANDS = 'status sessions links concentrators bindings pools subscribers counters drain'
+COMMANDS = 'status sessions links concentrators bindings pools subscribers counters drain close'
 
 
 @pytest.mark.parametrize('arguments, error', [
@@ -457,6 +457,10 @@ COMMANDS = 'status sessions links concentrators bindings pools subscribers count
     (('status', 'links'), 'status: "links" is one too many'),
     (('status', '--all'), '--all is not for status'),
     (('drain', '--all'), '--all is not for drain'),
+    (('close',), 'close: say which; see plaitctl --help'),
+    (('close', '192.0.2.1', '192.0.2.2'), 'close: "192.0.2.2" is one too many'),
+    (('close', '192.0.2.1\x1b'), 'close: "192.0.2.1\\x1b" cannot be right'),
+    (('close', '--remote'), '--remote: a value is missing; see plaitctl --help'),
     (('drain', 'now'), 'drain: "now" is one too many'),
     (('counters', '--all', '--all'), '--all: once, and with a value that can be right'),
     (('--wrong',), '--wrong: unknown option; see plaitctl --help'),
