@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config/config.h"
+#include "config/difference.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
@@ -75,6 +75,19 @@ static void check_config(const struct config *config)
 		check_concentrator(config);
 }
 
+/* Read again, it is the same. */
+static void check_same(FILE *file, const struct config *config)
+{
+	static struct config again;
+	struct config_difference difference;
+	struct config_error error = {};
+
+	rewind(file);
+	require(config_read(file, &again, &error) == 0);
+	require(config_difference(config, &again, &difference) == 0);
+	require(difference.count == 0 && !difference.fixed[0]);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
 	static struct config config, untouched;
@@ -87,11 +100,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	memset(&config, 0xa5, sizeof(config));
 	memset(&untouched, 0xa5, sizeof(untouched));
 	err = config_read(file, &config, &error);
-	fclose(file);
 	if (err == 0) {
 		check_config(&config);
-		return 0;
+		check_same(file, &config);
 	}
+	fclose(file);
+	if (err == 0)
+		return 0;
 	require(err == -EINVAL);
 	check_error(&error);
 	require(memcmp(&config, &untouched, sizeof(config)) == 0);
