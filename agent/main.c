@@ -15,11 +15,12 @@
 #include "base/clock.h"
 #include "base/container.h"
 #include "base/log.h"
-#include "config/config.h"
+#include "config/load.h"
 #include "control/socket_path.h"
 #include "port/kernel.h"
 #include "port/loop.h"
 #include "role/instance.h"
+#include "role/reload.h"
 #include "role/role.h"
 #include "role/verbs.h"
 #include "view/control_server.h"
@@ -36,6 +37,7 @@ struct daemon {
 	struct loop loop;
 	struct role role;
 	struct config *config;
+	const char *file;
 	struct control_server *control;
 	struct loop_watch signal_watch;
 	int signal_fd;
@@ -115,40 +117,6 @@ static int parse_arguments(int argc, char **argv, struct arguments *out)
 		return -1;
 	usage(stderr);
 	return EXIT_USAGE;
-}
-
-/* One line, file:line:column: what is wrong. */
-static int read_config(const char *path, struct config *out)
-{
-	FILE *file = fopen(path, "re");
-	struct config_error error = {};
-	int err;
-
-	if (!file) {
-		fprintf(stderr, "%s: %s\n", path, strerror(errno));
-		return -errno;
-	}
-	err = config_read(file, out, &error);
-	fclose(file);
-	if (err == -EINVAL && error.line)
-		fprintf(stderr, "%s:%u:%u: %s\n", path, error.line, error.column, error.text);
-	else if (err)
-		fprintf(stderr, "%s: %s\n", path, error.text[0] ? error.text : strerror(-err));
-	return err;
-}
-
-/* What configuration may ask for but this version cannot do. */
-static bool is_possible(const char *path, const struct config *config)
-{
-	const char *missing = NULL;
-
-	if (config->mode == MODE_TRANSPARENT)
-		missing = "mode: transparent";
-	else if (config->role == ROLE_CONCENTRATOR && !config->customer_port)
-		missing = "customer.port: preserve";
-	if (missing)
-		fprintf(stderr, "%s: %s is not in this version\n", path, missing);
-	return !missing;
 }
 
 /* Views */
@@ -242,11 +210,12 @@ static void signal_ready(struct loop_watch *watch, uint32_t events)
 {
 	struct daemon *daemon = container_of(watch, struct daemon, signal_watch);
 	struct signalfd_siginfo info;
+	struct reload reload;
 
 	if (read(daemon->signal_fd, &info, sizeof(info)) != sizeof(info))
 		return;
 	if (info.ssi_signo == SIGHUP)
-		log_warning("reloading is not in this version; restart to change configuration");
+		role_reload(&daemon->role, &reload);
 	else
 		begin_end(daemon);
 }
@@ -308,6 +277,7 @@ static int run_role(struct daemon *daemon)
 	int err;
 
 	daemon->role = daemon->config->role == ROLE_CPE ? role_cpe : role_concentrator;
+	daemon->role.file = daemon->file;
 	err = daemon->role.open(&daemon->role, daemon->config, &daemon->loop);
 	if (!err) {
 		err = socket_path(daemon->config->name, &path);
@@ -324,9 +294,9 @@ static int run_role(struct daemon *daemon)
 	return err;
 }
 
-static int run(struct config *config)
+static int run(struct config *config, const char *file)
 {
-	struct daemon daemon = {.config = config, .signal_fd = -1};
+	struct daemon daemon = {.config = config, .file = file, .signal_fd = -1};
 	char why[160];
 	int err;
 
@@ -353,6 +323,7 @@ int main(int argc, char **argv)
 {
 	struct arguments arguments = {};
 	struct config *config;
+	char why[CONFIG_WHY_BYTES];
 	int status = parse_arguments(argc, argv, &arguments);
 
 	if (status >= 0)
@@ -360,10 +331,11 @@ int main(int argc, char **argv)
 	config = calloc(1, sizeof(*config));
 	if (!config)
 		return EXIT_RUNTIME;
-	if (read_config(arguments.file, config) || !is_possible(arguments.file, config))
-		status = EXIT_USAGE;
+	status = EXIT_USAGE;
+	if (config_load(arguments.file, config, why))
+		fprintf(stderr, "%s\n", why);
 	else
-		status = arguments.check_only ? EXIT_OK : run(config);
+		status = arguments.check_only ? EXIT_OK : run(config, arguments.file);
 	free(config);
 	return status;
 }

@@ -31,11 +31,11 @@ struct {
 	__type(value, __u8);
 } customer_interfaces SEC(".maps");
 
-/* Who may connect: customer.allow. Agent writes. */
+/* Who may connect: customer.allow, and for a moment what it was before. Agent writes. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, PLAIT_MAX_PREFIXES);
+	__uint(max_entries, 2 * PLAIT_MAX_PREFIXES);
 	__type(key, struct plait_prefix_key);
 	__type(value, __u8);
 } allowed SEC(".maps");

@@ -18,6 +18,8 @@ static const struct command commands[] = {
 	{"subscribers", "who has how much of them, and sessions", .show = show_subscribers},
 	{"counters", "what became of packets and connections; --all: also the zeros",
 	 .show = show_counters, .arguments = {{"all", ARGUMENT_OPTION}}},
+	{.word = "reload",
+	 .help = "read the configuration again, and take it if all of it can change"},
 	{"drain", "take no new connections; --off: take them again",
 	 .arguments = {{"off", ARGUMENT_OPTION}}},
 	{"close", "end sessions: [ADDRESS[:PORT]] [--remote ADDRESS[:PORT]], or --all",

@@ -25,7 +25,7 @@
 #include "port/sockets.h"
 #include "relay.h"
 
-enum { ACCEPTS_A_TURN = 256 };
+enum { ACCEPTS_A_TURN = 256, LOOKS_A_MS = 64 };
 
 struct worker_call {
 	void (*run)(struct worker *worker, void *argument);
@@ -319,15 +319,34 @@ int engine_start(struct engine *engine, const struct config *config, const struc
 
 /* Calls */
 
+/* False: it is done without having run. */
+static bool begin_call(struct worker *worker, struct worker_call *call)
+{
+	sem_init(&call->done, 0, 0);
+	if (write(worker->calls_fd[1], &call, sizeof(call)) == sizeof(call))
+		return true;
+	sem_post(&call->done);
+	return false;
+}
+
+static void wait_for(sem_t *semaphore)
+{
+	while (sem_wait(semaphore) && errno == EINTR)
+		;
+}
+
+static void end_call(struct worker_call *call)
+{
+	wait_for(&call->done);
+	sem_destroy(&call->done);
+}
+
 static void call_worker(struct worker *worker, void (*run)(struct worker *, void *), void *argument)
 {
-	struct worker_call call = {.run = run, .argument = argument}, *pointer = &call;
+	struct worker_call call = {.run = run, .argument = argument};
 
-	sem_init(&call.done, 0, 0);
-	if (write(worker->calls_fd[1], &pointer, sizeof(pointer)) == sizeof(pointer))
-		while (sem_wait(&call.done) && errno == EINTR)
-			;
-	sem_destroy(&call.done);
+	begin_call(worker, &call);
+	end_call(&call);
 }
 
 static void end_all(struct worker *worker, void *argument)
@@ -396,6 +415,60 @@ void engine_paths_changed(struct engine *engine)
 {
 	for (unsigned int i = 0; i < engine->worker_count; i++)
 		call_worker(&engine->workers[i], look_again, NULL);
+}
+
+static void look_at_lifetimes(struct worker *worker, void *argument)
+{
+	/* those that look for subflows look at this too; not all at once, for they may all expire */
+	for (unsigned int i = 0; i < worker->sessions_touched; i++) {
+		struct session *session = &worker->sessions[i];
+
+		if (session->stage == STAGE_RELAYING && !session->joins_pending)
+			session_timer(worker, session, i / LOOKS_A_MS);
+	}
+}
+
+void engine_lifetimes_changed(struct engine *engine)
+{
+	for (unsigned int i = 0; i < engine->worker_count; i++)
+		call_worker(&engine->workers[i], look_at_lifetimes, NULL);
+}
+
+/* A pause of all workers */
+
+struct pause {
+	sem_t arrived, over;
+};
+
+static void stand(struct worker *worker, void *argument)
+{
+	struct pause *pause = argument;
+
+	sem_post(&pause->arrived);
+	wait_for(&pause->over);
+}
+
+void engine_pause(struct engine *engine, void (*run)(void *argument), void *argument)
+{
+	struct worker_call calls[PLAIT_MAX_WORKERS];
+	struct pause pause;
+	unsigned int begun = 0;
+
+	sem_init(&pause.arrived, 0, 0);
+	sem_init(&pause.over, 0, 0);
+	for (unsigned int i = 0; i < engine->worker_count; i++) {
+		calls[i] = (struct worker_call){.run = stand, .argument = &pause};
+		begun += begin_call(&engine->workers[i], &calls[i]);
+	}
+	for (unsigned int i = 0; i < begun; i++)
+		wait_for(&pause.arrived);
+	run(argument);
+	for (unsigned int i = 0; i < begun; i++)
+		sem_post(&pause.over);
+	for (unsigned int i = 0; i < engine->worker_count; i++)
+		end_call(&calls[i]);
+	sem_destroy(&pause.arrived);
+	sem_destroy(&pause.over);
 }
 
 /* Closing */

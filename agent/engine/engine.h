@@ -41,6 +41,16 @@ unsigned int engine_worker_count(const struct config *config);
 /* Sessions and held SYNs of all workers at the moment. */
 void engine_totals(const struct engine *engine, unsigned int *sessions, unsigned int *held_syns);
 
+/*
+ * Call back while every worker stands between two turns, so that what workers read without
+ * a lock can change: as long as the longest turn under way, and run, take. No other call
+ * of the engine from there.
+ */
+void engine_pause(struct engine *engine, void (*run)(void *argument), void *argument);
+
+/* Lifetimes in the configuration have changed: sessions look at theirs, one after the other. */
+void engine_lifetimes_changed(struct engine *engine);
+
 /* Which links there are to use has changed: sessions look again. Returns when told. */
 void engine_paths_changed(struct engine *engine);
 

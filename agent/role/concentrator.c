@@ -321,19 +321,47 @@ static int publish_addresses(struct concentrator *concentrator)
 	return err;
 }
 
-static int publish_allowed(struct concentrator *concentrator)
+/* No prefix is anyone: both families, and every address. */
+static unsigned int allowed_count(const struct config *config)
 {
-	const struct config *config = concentrator->instance.config;
-	struct plait_prefix_key anyone = {};
+	return config->allow_count ? config->allow_count : 1;
+}
+
+static struct plait_prefix_key allowed_key(const struct config *config, unsigned int i)
+{
+	return config->allow_count ? instance_prefix_key(&config->allow[i])
+				   : (struct plait_prefix_key){};
+}
+
+static int allow(struct concentrator *concentrator, const struct config *config)
+{
 	uint8_t one = 1;
 	int err = 0;
 
-	if (!config->allow_count)
-		err = dataplane_put(concentrator->instance.dataplane, "allowed", &anyone, &one);
-	for (unsigned int i = 0; !err && i < config->allow_count; i++)
-		err = instance_publish_prefix(&concentrator->instance, "allowed",
-					      &config->allow[i]);
+	for (unsigned int i = 0; !err && i < allowed_count(config); i++) {
+		struct plait_prefix_key key = allowed_key(config, i);
+
+		err = dataplane_put(concentrator->instance.dataplane, "allowed", &key, &one);
+	}
 	return err;
+}
+
+/* Of before, and not of now. */
+static void disallow(struct concentrator *concentrator, const struct config *before,
+		     const struct config *now)
+{
+	for (unsigned int i = 0; i < allowed_count(before); i++) {
+		struct plait_prefix_key key = allowed_key(before, i);
+		bool stays = false;
+
+		for (unsigned int j = 0; j < allowed_count(now); j++) {
+			struct plait_prefix_key other = allowed_key(now, j);
+
+			stays |= !memcmp(&key, &other, sizeof(key));
+		}
+		if (!stays)
+			dataplane_remove(concentrator->instance.dataplane, "allowed", &key);
+	}
 }
 
 static int publish(struct concentrator *concentrator)
@@ -343,7 +371,7 @@ static int publish(struct concentrator *concentrator)
 	if (!err)
 		err = instance_publish_interfaces(&concentrator->instance, "customer_interfaces",
 						  &concentrator->instance.config->customer);
-	return err ? err : publish_allowed(concentrator);
+	return err ? err : allow(concentrator, concentrator->instance.config);
 }
 
 static int attach(struct concentrator *concentrator)
@@ -434,6 +462,23 @@ static void drain(struct role *role, bool on)
 	__atomic_store_n(&concentrator->draining, on, __ATOMIC_RELAXED);
 }
 
+/* Who may connect under both is refused at no moment. */
+static int reload(struct role *role, const struct config *next)
+{
+	struct concentrator *concentrator = role->own;
+	const struct config *running = concentrator->instance.config;
+	int err = allow(concentrator, next);
+
+	if (err) {
+		disallow(concentrator, next, running);
+		return err;
+	}
+	disallow(concentrator, running, next);
+	instance_take_changes(&concentrator->instance, next);
+	pools_reconfigured(&concentrator->pools);
+	return 0;
+}
+
 static void report_interfaces(struct role *role, const struct config_interfaces *interfaces,
 			      const char *use, struct link_report *out, size_t max, size_t *count)
 {
@@ -477,6 +522,7 @@ static size_t pools(struct role *role, struct pool_report *out, size_t max)
 const struct role role_concentrator = {.open = open_concentrator,
 				       .close = close_concentrator,
 				       .drain = drain,
+				       .reload = reload,
 				       .links = links,
 				       .bindings = bindings,
 				       .subscribers = subscribers,

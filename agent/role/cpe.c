@@ -396,6 +396,17 @@ static void drain(struct role *role, bool on)
 	publish_policy(cpe);
 }
 
+/* Probes, sessions and programs are told; who only reads it needs no telling. */
+static int reload(struct role *role, const struct config *next)
+{
+	struct cpe *cpe = role->own;
+
+	instance_take_changes(&cpe->instance, next);
+	links_reconfigured(&cpe->links);
+	publish_policy(cpe);
+	return 0;
+}
+
 /* Reports */
 
 static bool goes_over(const struct session_report *session, const char *link)
@@ -494,6 +505,7 @@ static long bindings(struct role *role, struct binding_report **out)
 const struct role role_cpe = {.open = open_cpe,
 			      .close = close_cpe,
 			      .drain = drain,
+			      .reload = reload,
 			      .links = links,
 			      .concentrators = concentrators,
 			      .bindings = bindings};

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/container.h"
 #include "base/log.h"
+#include "config/difference.h"
 #include "port/kernel.h"
 #include "port/sockets.h"
 #include "port/tap.h"
@@ -77,11 +78,18 @@ static void cut_limits(struct instance *instance)
 		FILES_OF_MAIN + (unsigned long)FILES_A_WORKER * instance->worker_count;
 	unsigned long possible = files > reserved ? (files - reserved) / FILES_A_SESSION : 1;
 
+	instance->sessions_asked = instance->config->max_sessions;
 	if (possible >= instance->config->max_sessions)
 		return;
 	log_notice("limits.sessions cut from %u to %lu: %lu file descriptors may be open",
 		   instance->config->max_sessions, possible, files);
 	instance->config->max_sessions = (unsigned int)possible;
+}
+
+void instance_cut_limits_again(const struct instance *instance, struct config *next)
+{
+	if (next->max_sessions == instance->sessions_asked)
+		next->max_sessions = instance->config->max_sessions;
 }
 
 static int change_sysctls(struct instance *instance)
@@ -330,13 +338,20 @@ int instance_load(struct instance *instance, const void *elf, size_t elf_bytes,
 	return failed(err, "loading BPF programs");
 }
 
+struct plait_prefix_key instance_prefix_key(const struct plait_prefix *prefix)
+{
+	struct plait_prefix_key key = {.bits = 8u + prefix->bits, .family = prefix->family};
+
+	memcpy(key.ip, prefix->ip, sizeof(key.ip));
+	return key;
+}
+
 int instance_publish_prefix(struct instance *instance, const char *map,
 			    const struct plait_prefix *prefix)
 {
-	struct plait_prefix_key key = {.bits = 8u + prefix->bits, .family = prefix->family};
+	struct plait_prefix_key key = instance_prefix_key(prefix);
 	uint8_t one = 1;
 
-	memcpy(key.ip, prefix->ip, sizeof(key.ip));
 	return dataplane_put(instance->dataplane, map, &key, &one);
 }
 
@@ -398,6 +413,26 @@ int instance_start(struct instance *instance, const struct role_ops *ops, struct
 		     "starting workers");
 	instance->engine_runs = !err;
 	return err;
+}
+
+struct changes {
+	struct config *running;
+	const struct config *next;
+};
+
+static void copy_changes(void *argument)
+{
+	const struct changes *changes = argument;
+
+	config_take_changes(changes->running, changes->next);
+}
+
+void instance_take_changes(struct instance *instance, const struct config *next)
+{
+	struct changes changes = {.running = instance->config, .next = next};
+
+	engine_pause(&instance->engine, copy_changes, &changes);
+	engine_lifetimes_changed(&instance->engine);
 }
 
 static void close_starts(struct instance *instance)

@@ -40,6 +40,7 @@ struct own_addresses {
 
 struct instance {
 	struct config *config; /* owned; limits are cut to what is possible */
+	unsigned int sessions_asked; /* limits.sessions before it was cut */
 	char lock_path[128];
 	int lock_fd; /* -1: another instance has this name */
 	uint32_t mark_base; /* of marks and routing tables, sixteen each */
@@ -88,6 +89,9 @@ int instance_add_private_listeners(struct instance *instance);
 int instance_load(struct instance *instance, const void *elf, size_t elf_bytes,
 		  struct dataplane_size more);
 
+/* A prefix as a key of an LPM trie of the object. */
+struct plait_prefix_key instance_prefix_key(const struct plait_prefix *prefix);
+
 /* Put a prefix into an LPM trie of the object by its name. 0 or negative errno. */
 int instance_publish_prefix(struct instance *instance, const char *map,
 			    const struct plait_prefix *prefix);
@@ -102,6 +106,12 @@ int instance_attach(struct instance *instance, const char *program, const char *
 
 /* Last step: start the workers, and follow address changes from loop. */
 int instance_start(struct instance *instance, const struct role_ops *ops, struct loop *loop);
+
+/* Cut the limits of a configuration that is read again as those of the first one were. */
+void instance_cut_limits_again(const struct instance *instance, struct config *next);
+
+/* Copy what next changes of what may change, while no worker looks. Main thread's. */
+void instance_take_changes(struct instance *instance, const struct config *next);
 
 /* Take everything back. */
 void instance_close(struct instance *instance);

@@ -332,11 +332,16 @@ static void due(struct loop_watch *watch, uint32_t events)
 
 /* Life */
 
+static struct link_limits limits_of(const struct config_link *config)
+{
+	return (struct link_limits){.rtt_us = config->max_rtt_ms * 1000,
+				    .loss_permille = config->max_loss_percent * 10};
+}
+
 static void open_link(struct links *links, unsigned int i)
 {
 	const struct config_link *config = &links->instance->config->links[i];
-	const struct link_limits limits = {.rtt_us = config->max_rtt_ms * 1000,
-					   .loss_permille = config->max_loss_percent * 10};
+	const struct link_limits limits = limits_of(config);
 	struct link *link = &links->link[i];
 
 	link->links = links;
@@ -379,6 +384,14 @@ void links_close(struct links *links)
 	if (links->timer_fd >= 0)
 		close(links->timer_fd);
 	pthread_rwlock_destroy(&links->lock);
+}
+
+/* The next probe tells whether a link keeps within its limits. */
+void links_reconfigured(struct links *links)
+{
+	for (unsigned int i = 0; i < links->count; i++)
+		links->link[i].state.limits = limits_of(links->link[i].config);
+	engine_paths_changed(&links->instance->engine);
 }
 
 /* Questions of any thread */

@@ -56,6 +56,9 @@ void links_close(struct links *links);
 /* Addresses, carriers or routes have changed; anew: also routes that look the same. */
 void links_refresh(struct links *links, bool anew);
 
+/* Weights, uses and limits in the configuration have changed. Main thread's. */
+void links_reconfigured(struct links *links);
+
 /* Probe this concentrator where it can be reached: it answers. Main thread's. */
 void links_prefer(struct links *links, unsigned int concentrator);
 

@@ -270,15 +270,20 @@ static unsigned int pool_numbers(const struct pools *pools)
 	return TRANSLATOR_DETERMINISTIC + pools->deterministic_count;
 }
 
-static int open_tables(struct pools *pools)
+static struct subscriber_limits limits_of(const struct config *config)
 {
-	const struct config *config = pools->instance->config;
-	const struct subscriber_limits limits = {
+	return (struct subscriber_limits){
 		.sessions = config->subscriber_limits.sessions,
 		.ports = config->subscriber_limits.ports,
 		.blocks = config->subscriber_limits.blocks,
 		.new_per_s = config->subscriber_limits.new_per_s,
 	};
+}
+
+static int open_tables(struct pools *pools)
+{
+	const struct config *config = pools->instance->config;
+	const struct subscriber_limits limits = limits_of(config);
 	struct translator *translator = &pools->translator;
 	int err = bindings_open(&translator->bindings, config->max_bindings, clock_now_ns());
 
@@ -364,6 +369,14 @@ int pools_open(struct pools *pools, struct instance *instance, struct loop *loop
 	if (err)
 		log_error("pools: %s", strerror(-err));
 	return err;
+}
+
+/* Who has more than it may now keeps it, and gets no more. */
+void pools_reconfigured(struct pools *pools)
+{
+	pthread_mutex_lock(&pools->lock);
+	pools->translator.subscribers.limits = limits_of(pools->instance->config);
+	pthread_mutex_unlock(&pools->lock);
 }
 
 void pools_close(struct pools *pools)

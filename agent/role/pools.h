@@ -35,6 +35,9 @@ struct pools {
 int pools_open(struct pools *pools, struct instance *instance, struct loop *loop);
 void pools_close(struct pools *pools);
 
+/* The limits of each subscriber in the configuration have changed. */
+void pools_reconfigured(struct pools *pools);
+
 /* Whether connections to a family get addresses of a pool. Any thread. */
 bool pools_cover(const struct pools *pools, uint8_t family);
 

@@ -19,6 +19,11 @@ struct role {
 	void (*close)(struct role *role);
 	/* Whether new connections are taken; those there are go on. */
 	void (*drain)(struct role *role, bool on);
+	/*
+	 * Take what next changes of what may change (config/difference.h). 0 or negative
+	 * errno: nothing has changed.
+	 */
+	int (*reload)(struct role *role, const struct config *next);
 	/* Fills at most max; returns their number. */
 	size_t (*links)(struct role *role, struct link_report *out, size_t max);
 	/* The same of a CPE's concentrators; a concentrator has none. */
@@ -33,6 +38,7 @@ struct role {
 	size_t (*pools)(struct role *role, struct pool_report *out, size_t max);
 	bool draining; /* new connections are not taken */
 	bool ending; /* and that stays so */
+	const char *file; /* of the configuration; borrowed */
 	struct instance *instance;
 	void *own; /* the role's state */
 };

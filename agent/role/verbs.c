@@ -4,6 +4,7 @@
 #include "base/addr_text.h"
 #include "base/log.h"
 #include "instance.h"
+#include "reload.h"
 
 void role_drain(struct role *role, bool on)
 {
@@ -38,6 +39,18 @@ static bool drain(void *owner, const struct request *request, struct outcome *ou
 		outcome_say(outcome, "new connections are not taken; sessions left: %u", sessions);
 	log_notice("plaitctl drain: %s", outcome->line);
 	return true;
+}
+
+static bool reload(void *owner, const struct request *request, struct outcome *outcome)
+{
+	struct reload reloaded;
+	bool taken = role_reload(owner, &reloaded);
+
+	outcome_say(outcome, "%s", reloaded.line);
+	outcome_item(outcome, "changed", NULL);
+	for (unsigned int i = 0; i < reloaded.changed.count; i++)
+		outcome_item(outcome, "changed", reloaded.changed.keys[i]);
+	return taken;
 }
 
 /* False: it is none. One that is not given stays unset. */
@@ -87,6 +100,7 @@ static bool close_sessions(void *owner, const struct request *request, struct ou
 struct verbs role_verbs(struct role *role)
 {
 	static const struct verb all[] = {
+		{"reload", .run = reload},
 		{"drain", {{.name = "off"}}, drain},
 		{"close",
 		 {{.name = "inside"}, {.name = "remote"}, {.name = "all"}},

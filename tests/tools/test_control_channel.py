@@ -448,7 +448,8 @@ def test_json_is_the_document(agent, plaitctl, arguments):
     assert not [c for c in result.stdout if c != '\n' and not ' ' <= c <= '~']
 
 
-COMMANDS = 'status sessions links concentrators bindings pools subscribers counters drain close'
+COMMANDS = ('status sessions links concentrators bindings pools subscribers counters reload drain '
+            'close')
 
 
 @pytest.mark.parametrize('arguments, error', [
