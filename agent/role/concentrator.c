@@ -519,11 +519,27 @@ static size_t pools(struct role *role, struct pool_report *out, size_t max)
 	return pools_report(&concentrator->pools, out, max);
 }
 
+static int add_binding(struct role *role, const struct config_binding *binding)
+{
+	struct concentrator *concentrator = role->own;
+
+	return pools_configure(&concentrator->pools, binding);
+}
+
+static bool remove_binding(struct role *role, const struct config_binding *binding)
+{
+	struct concentrator *concentrator = role->own;
+
+	return pools_unconfigure(&concentrator->pools, binding);
+}
+
 const struct role role_concentrator = {.open = open_concentrator,
 				       .close = close_concentrator,
 				       .drain = drain,
 				       .reload = reload,
 				       .links = links,
+				       .bind = add_binding,
+				       .unbind = remove_binding,
 				       .bindings = bindings,
 				       .subscribers = subscribers,
 				       .pools = pools};

@@ -502,10 +502,26 @@ static long bindings(struct role *role, struct binding_report **out)
 	return incoming_report(&cpe->incoming, out);
 }
 
+static int add_binding(struct role *role, const struct config_binding *binding)
+{
+	struct cpe *cpe = role->own;
+
+	return incoming_add(&cpe->incoming, binding);
+}
+
+static bool remove_binding(struct role *role, const struct config_binding *binding)
+{
+	struct cpe *cpe = role->own;
+
+	return incoming_remove(&cpe->incoming, binding);
+}
+
 const struct role role_cpe = {.open = open_cpe,
 			      .close = close_cpe,
 			      .drain = drain,
 			      .reload = reload,
 			      .links = links,
 			      .concentrators = concentrators,
+			      .bind = add_binding,
+			      .unbind = remove_binding,
 			      .bindings = bindings};

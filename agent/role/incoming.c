@@ -79,11 +79,22 @@ static int take_joins(struct incoming *incoming)
 	return err;
 }
 
+static struct incoming_binding *find(struct incoming *incoming, uint8_t protocol, __be16 port)
+{
+	for (unsigned int i = 0; i < incoming->count; i++)
+		if (incoming->binding[i].config.protocol == protocol &&
+		    incoming->binding[i].config.external.port == port)
+			return &incoming->binding[i];
+	return NULL;
+}
+
 int incoming_add(struct incoming *incoming, const struct config_binding *config)
 {
 	struct incoming_binding added = {.config = *config, .since_ns = clock_now_ns()};
 	int err;
 
+	if (find(incoming, config->protocol, config->external.port))
+		return -EEXIST;
 	if (incoming->count == CONFIG_MAX_BINDINGS)
 		return -ENOSPC;
 	err = take_joins(incoming);
@@ -100,15 +111,6 @@ int incoming_add(struct incoming *incoming, const struct config_binding *config)
 	incoming->binding[incoming->count++] = added;
 	pthread_rwlock_unlock(&incoming->lock);
 	return 0;
-}
-
-static struct incoming_binding *find(struct incoming *incoming, uint8_t protocol, __be16 port)
-{
-	for (unsigned int i = 0; i < incoming->count; i++)
-		if (incoming->binding[i].config.protocol == protocol &&
-		    incoming->binding[i].config.external.port == port)
-			return &incoming->binding[i];
-	return NULL;
 }
 
 bool incoming_remove(struct incoming *incoming, const struct config_binding *config)

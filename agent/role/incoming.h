@@ -31,7 +31,7 @@ void incoming_prepare(struct instance *instance);
 int incoming_open(struct incoming *incoming, struct instance *instance);
 void incoming_close(struct incoming *incoming);
 
-/* One that binding_check() has found right. 0, -ENOSPC, or what a port says. Main thread. */
+/* One that binding_check() has found right. 0, -EEXIST, -ENOSPC, or what a port says. Main thread. */
 int incoming_add(struct incoming *incoming, const struct config_binding *binding);
 /* What it has let in goes on. False: there is none. Main thread. */
 bool incoming_remove(struct incoming *incoming, const struct config_binding *binding);

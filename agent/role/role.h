@@ -24,6 +24,13 @@ struct role {
 	 * errno: nothing has changed.
 	 */
 	int (*reload)(struct role *role, const struct config *next);
+	/*
+	 * A binding that lets connections in, which binding_check() has found right: 0, -EEXIST
+	 * if its port or what is inside is taken, or another negative errno.
+	 */
+	int (*bind)(struct role *role, const struct config_binding *binding);
+	/* What it has let in goes on. False: there is none. */
+	bool (*unbind)(struct role *role, const struct config_binding *binding);
 	/* Fills at most max; returns their number. */
 	size_t (*links)(struct role *role, struct link_report *out, size_t max);
 	/* The same of a CPE's concentrators; a concentrator has none. */

@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #include "verbs.h"
 
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+
 #include "base/addr_text.h"
 #include "base/log.h"
+#include "config/binding.h"
+#include "config/value.h"
 #include "instance.h"
 #include "reload.h"
 
@@ -51,6 +57,81 @@ static bool reload(void *owner, const struct request *request, struct outcome *o
 	for (unsigned int i = 0; i < reloaded.changed.count; i++)
 		outcome_item(outcome, "changed", reloaded.changed.keys[i]);
 	return taken;
+}
+
+/* On a CPE a port of any address of its links. */
+static bool take_external(const struct role *role, const char *text, struct plait_addr *out)
+{
+	unsigned int port;
+
+	if (role->instance->config->role == ROLE_CONCENTRATOR)
+		return !value_endpoint(text, out);
+	if (value_number(text, 1, 65535, &port))
+		return false;
+	*out = (struct plait_addr){.port = htons((uint16_t)port)};
+	return true;
+}
+
+static bool take_binding(const struct role *role, const struct request *request,
+			 struct config_binding *out, struct outcome *outcome)
+{
+	const char *external = request_value(request, "external");
+	const char *inside = request_value(request, "inside");
+
+	*out = (struct config_binding){.protocol = IPPROTO_TCP};
+	if (!external || !take_external(role, external, &out->external))
+		outcome_say(outcome, "external: %s: %s",
+			    role->instance->config->role == ROLE_CPE ? "no port"
+								     : "no address with a port",
+			    external ? external : "missing");
+	else if (inside && value_endpoint(inside, &out->inside))
+		outcome_say(outcome, "inside: no address with a port: %s", inside);
+	else
+		return true;
+	return false;
+}
+
+static bool bind_port(void *owner, const struct request *request, struct outcome *outcome)
+{
+	struct role *role = owner;
+	struct config_binding binding;
+	char why[BINDING_WHY_BYTES];
+	int err;
+
+	if (!take_binding(role, request, &binding, outcome))
+		return false;
+	if (binding_check(role->instance->config, &binding, 0, why)) {
+		outcome_say(outcome, "%s", why);
+		return false;
+	}
+	err = role->bind(role, &binding);
+	if (err == -EEXIST)
+		outcome_say(outcome, "%s, or a block of ports around it, is not free for %s",
+			    addr_text(&binding.external).text, addr_text(&binding.inside).text);
+	else if (err)
+		outcome_say(outcome, "%s: %s", addr_text(&binding.external).text, strerror(-err));
+	else
+		outcome_say(outcome, "%s leads to %s", addr_text(&binding.external).text,
+			    addr_text(&binding.inside).text);
+	if (!err)
+		log_notice("plaitctl bind: %s", outcome->line);
+	return !err;
+}
+
+static bool unbind_port(void *owner, const struct request *request, struct outcome *outcome)
+{
+	struct role *role = owner;
+	struct config_binding binding;
+	bool found;
+
+	if (!take_binding(role, request, &binding, outcome))
+		return false;
+	found = role->unbind(role, &binding);
+	outcome_say(outcome, found ? "%s lets nobody in any more" : "%s is not bound",
+		    addr_text(&binding.external).text);
+	if (found)
+		log_notice("plaitctl unbind: %s", outcome->line);
+	return found;
 }
 
 /* False: it is none. One that is not given stays unset. */
@@ -102,6 +183,8 @@ struct verbs role_verbs(struct role *role)
 	static const struct verb all[] = {
 		{"reload", .run = reload},
 		{"drain", {{.name = "off"}}, drain},
+		{"bind", {{.name = "external"}, {.name = "inside"}}, bind_port},
+		{"unbind", {{.name = "external"}}, unbind_port},
 		{"close",
 		 {{.name = "inside"}, {.name = "remote"}, {.name = "all"}},
 		 close_sessions},

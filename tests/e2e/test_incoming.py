@@ -252,3 +252,57 @@ def test_T3_ports_below_1024_and_limits_of_the_subscriber():
         assert read_exactly(client, 1) == b"x"
         with pytest.raises(ConnectionRefusedError):
             connect(lab, "server", "203.0.113.66", 443)
+
+
+def do(lab, role, *args):
+    return lab.plaitctl(role, *args).stdout
+
+
+def refused(lab, role, *args):
+    done = lab.plaitctl(role, *args, check=False)
+    assert done.returncode == 1
+    return done.stderr
+
+
+def test_T3_bind_and_unbind_at_run_time(lab):
+    external, inside = "203.0.113.65:9000", endpoint(lab.HOST_V4, SERVICE)
+    assert do(lab, "cpe", "bind", "9000", inside) == f"*:9000 leads to {inside}\n"
+    assert do(lab, "conc", "bind", external, "10.1.0.2:9000") == \
+        f"{external} leads to 10.1.0.2:9000\n"
+    with Server(lab, "host", lab.HOST_V4, echo, SERVICE), \
+            connect(lab, "server", EXTERNAL["v4"], 9000) as client:
+        client.sendall(b"x")
+        assert read_exactly(client, 1) == b"x"
+        assert do(lab, "conc", "unbind", external) == f"{external} lets nobody in any more\n"
+        assert do(lab, "cpe", "unbind", "9000") == "*:9000 lets nobody in any more\n"
+        client.sendall(b"still")
+        assert read_exactly(client, 5) == b"still"
+        with tcp_socket(lab, "server", socket.AF_INET, timeout=0.5) as other, \
+                pytest.raises(TimeoutError):  # the binding is there as long as its session
+            other.connect((EXTERNAL["v4"], 9000))
+    eventually(lambda: external not in do(lab, "conc", "bindings"))
+
+
+def test_T3_bindings_that_cannot_be_are_refused(lab):
+    assert "198.51.100.1:80 is in no pool" in refused(lab, "conc", "bind", "198.51.100.1:80",
+                                                      "10.1.0.2:1")
+    assert "is not free" in refused(lab, "conc", "bind", endpoint(EXTERNAL["v4"], PORT),
+                                    "10.1.0.2:1")
+    assert "a multicast address" in refused(lab, "conc", "bind", "203.0.113.65:1", "224.0.0.1:1")
+    assert "no address with a port" in refused(lab, "conc", "bind", "203.0.113.65", "10.1.0.2:1")
+    assert "is not bound" in refused(lab, "conc", "unbind", "203.0.113.65:1")
+    assert "no port" in refused(lab, "cpe", "bind", "203.0.113.65:1", "192.168.1.2:1")
+    assert "is not free" in refused(lab, "cpe", "bind", "8004", "192.168.1.2:1")
+    assert "is not bound" in refused(lab, "cpe", "unbind", "1")
+
+
+def test_T3_configured_bindings_outlive_a_killed_run():
+    with let_in() as lab, Server(lab, "host", lab.HOST_V4, echo, SERVICE):
+        for role in ("conc", "cpe"):
+            agent = lab.agents.pop(role)
+            agent.process.kill()
+            agent.process.wait()
+            lab.plaitd(role, agent.config.read_text())
+        with connect(lab, "server", EXTERNAL["v4"], PORT) as client:
+            client.sendall(b"x")
+            assert read_exactly(client, 1) == b"x"
