@@ -59,6 +59,8 @@ static const struct part parts[] = {
 	PART("limits.subscriber.ports", subscriber_limits.ports, CHANGES),
 	PART("limits.subscriber.blocks", subscriber_limits.blocks, CHANGES),
 	PART("limits.subscriber.new_per_second", subscriber_limits.new_per_s, CHANGES),
+	PART("bindings", binding_count, STAYS),
+	PART("bindings", bindings, STAYS),
 	PART("drain", drain_ms, CHANGES),
 
 	PART("lan.interfaces", lan, STAYS),

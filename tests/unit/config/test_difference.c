@@ -139,6 +139,13 @@ static struct change changes[] = {
 	 " !internet.port_block"},
 	{CONCENTRATOR, CONCENTRATOR "subscribers: [{name: a, sources: [10.1.0.2]}]\n",
 	 " !subscribers"},
+	{CPE, CPE "bindings: [{protocol: tcp, port: 80, inside: \"192.168.1.2:80\"}]\n",
+	 " !bindings"},
+	{"role: concentrator\n" CUSTOMER
+	 "internet: {interfaces: [net0], pools: [{prefix: 203.0.113.64/28}]}\n",
+	 "role: concentrator\n" CUSTOMER "internet: {interfaces: [net0], route_protocol: 99, "
+	 "pools: [{prefix: 203.0.113.64/28}]}\n",
+	 " !internet.route_protocol"},
 	{CONCENTRATOR, CONCENTRATOR "binding_log: {per: off}\n", " !binding_log"},
 };
 
