@@ -98,8 +98,6 @@ static const struct part parts[] = {
 	PART("internet.route_protocol", route_protocol, STAYS),
 	PART("internet.pools", pool_count, STAYS),
 	PART("internet.pools", pools, STAYS),
-	PART("bindings", binding_count, STAYS),
-	PART("bindings", bindings, STAYS),
 	PART("subscribers", subscriber_count, STAYS),
 	PART("subscribers", subscribers, STAYS),
 	PART("binding_log", binding_log, STAYS),

@@ -554,6 +554,16 @@ static struct bad bad_root[] = {
 };
 
 static struct bad bad_cpe[] = {
+	{CPE "bindings: [{port: 0, inside: 192.168.1.2:80}]\n", 5, 19,
+	 "bindings[0].port: expected a port from 1 to 65535, not \"0\""},
+	{CPE "bindings: [{port: 80, inside: 192.168.1.2}]\n", 5, 31,
+	 "bindings[0].inside: expected an address and a port such as 192.0.2.1:80, not "
+	 "\"192.168.1.2\""},
+	{CPE "bindings:\n  - {port: 80, inside: 192.168.1.2:80}\n"
+	     "  - {port: 80, inside: 192.168.1.3:80}\n",
+	 7, 5, "bindings[1]: *:80 is bound already"},
+	{CPE "bindings: [{port: 80, protocol: udp, inside: 192.168.1.2:80}]\n", 5, 12,
+	 "bindings[0]: only tcp is let in by this version"},
 	{"role: cpe\nlan: [lan0]\n", 2, 6, "lan: expected a mapping, not a list"},
 	{"role: cpe\nlan: {}\n", 2, 6, "lan.interfaces: missing"},
 	{"role: cpe\nlan: {interfaces: lan0}\n", 2, 19,
@@ -692,6 +702,19 @@ static struct bad bad_policy[] = {
 };
 
 static struct bad bad_concentrator[] = {
+	{CONCENTRATOR "bindings: [{external: 203.0.113.65:80, inside: 10.1.0.2:80}]\n", 4, 12,
+	 "bindings[0]: 203.0.113.65:80 is in no pool"},
+	{"role: concentrator\nbindings: [{external: \"[2001:db8::1]:80\", inside: 10.1.0.2:80}]\n"
+	 "customer: {interfaces: [w1], addresses: [10.1.0.1]}\n"
+	 "internet: {interfaces: [net0], pools: [{prefix: 2001:db8::/48, translation: prefix}]}\n",
+	 2, 12, "bindings[0]: [2001:db8::1]:80 is in a pool that translates prefixes"},
+	{POOLS "    - {prefix: 203.0.113.64/28}\n"
+	       "bindings: [{external: 203.0.113.65:80, inside: 224.0.0.1:80}]\n",
+	 7, 12, "bindings[0]: 224.0.0.1:80 is a multicast address"},
+	{POOLS "    - {prefix: 203.0.113.64/28}\n"
+	       "bindings: [{external: 203.0.113.65:80, inside: 10.1.0.2:80}, "
+	       "{external: 203.0.113.65:81, inside: 10.1.0.2:80}]\n",
+	 7, 62, "bindings[1]: 10.1.0.2:80 has a binding already"},
 	{"role: concentrator\ncustomer: {interfaces: [w1]}\n", 2, 11,
 	 "customer.addresses: missing"},
 	{"role: concentrator\ncustomer: {addresses: [10.1.0.1]}\n", 2, 11,

@@ -999,6 +999,89 @@ Test(translator, adopts_nothing_that_does_not_fit)
 	close_all();
 }
 
+/* Bindings that are configured, plain-mode-08 §4.4.2 */
+
+static enum translated configure(uint32_t who, uint16_t inside_port, const char *external,
+				 uint16_t port, struct binding **out)
+{
+	struct translator_request request = asks(who, IPPROTO_TCP, inside_port);
+	struct plait_addr at = addr(external, port);
+
+	return translator_configure(&translator, &request, &at, out);
+}
+
+Test(translator, what_is_configured_stays_without_sessions_and_lets_in)
+{
+	struct plait_addr external = addr("192.0.2.9", 2000);
+	struct binding *binding, *same;
+
+	open_small((struct subscriber_limits){.sessions = 1});
+	cr_assert_eq(configure(ME, 80, "192.0.2.9", 2000, &binding), TRANSLATED);
+	translator_sweep(&translator, 1000000 * S);
+	cr_expect_eq(translator_let_in(&translator, IPPROTO_TCP, &external, 2 * S, &same),
+		     TRANSLATED);
+	cr_expect_eq(same, binding);
+	cr_expect_eq(translator_let_in(&translator, IPPROTO_TCP, &external, 2 * S, &same),
+		     TRANSLATED_SESSION_LIMIT);
+	cr_expect_eq(translator_let_in(&translator, IPPROTO_UDP, &external, 2 * S, &same),
+		     TRANSLATED_NOT_BOUND);
+	translator_end(&translator, binding);
+	cr_expect_eq(translator.bindings.count, 1);
+	cr_expect(translator_unconfigure(&translator, IPPROTO_TCP, &external));
+	cr_expect_not(translator_unconfigure(&translator, IPPROTO_TCP, &external));
+	expect_nothing_left();
+	close_all();
+}
+
+Test(translator, what_is_configured_goes_with_its_last_session)
+{
+	struct plait_addr external = addr("192.0.2.9", 443);
+	struct binding *binding;
+
+	open_small((struct subscriber_limits){});
+	cr_assert_eq(configure(ME, 80, "192.0.2.9", 443, &binding), TRANSLATED, "a low port");
+	cr_assert_eq(translator_let_in(&translator, IPPROTO_TCP, &external, 0, &binding),
+		     TRANSLATED);
+	cr_expect(translator_unconfigure(&translator, IPPROTO_TCP, &external));
+	cr_expect_eq(translator_let_in(&translator, IPPROTO_TCP, &external, 0, &binding),
+		     TRANSLATED_NOT_BOUND);
+	cr_expect_eq(translator.bindings.count, 1);
+	translator_end(&translator, binding);
+	expect_nothing_left();
+	close_all();
+}
+
+Test(translator, nothing_is_configured_that_is_somebody_else_s)
+{
+	struct translator_request request = asks(ME, IPPROTO_TCP, 90);
+	struct binding *binding = NULL, *other;
+
+	open_small((struct subscriber_limits){});
+	lent = begin(NEIGHBOUR, IPPROTO_TCP, 40000);
+	cr_assert_eq(configure(ME, 80, "192.0.2.9", 80, &binding), TRANSLATED);
+	cr_expect_eq(configure(ME, 80, "192.0.2.9", 81, &binding), TRANSLATED_TAKEN);
+	cr_expect_eq(configure(NEIGHBOUR, 80, "192.0.2.9", 80, &binding), TRANSLATED_TAKEN);
+	cr_expect_eq(translator_configure(&translator, &request, &lent->external, &binding),
+		     TRANSLATED_TAKEN);
+	cr_expect_eq(configure(ME, 90, "198.51.100.1", 80, &binding), TRANSLATED_TAKEN);
+	close_all();
+}
+
+Test(translator, a_low_port_holds_an_address_that_is_lent_whole)
+{
+	struct binding *binding = NULL;
+
+	open_one(64512, (struct subscriber_limits){});
+	cr_assert_eq(configure(ME, 80, "203.0.113.4", 80, &binding), TRANSLATED);
+	cr_expect_eq(configure(NEIGHBOUR, 80, "203.0.113.4", 81, &binding), TRANSLATED_TAKEN);
+	cr_expect(translator_unconfigure(&translator, IPPROTO_TCP, &(struct plait_addr){}) ==
+		  false);
+	cr_expect(translator_unconfigure(&translator, IPPROTO_TCP, &binding->external));
+	expect_nothing_left();
+	cr_expect_eq(configure(NEIGHBOUR, 80, "203.0.113.4", 81, &binding), TRANSLATED);
+	close_all();
+}
+
 /* Pools set aside */
 
 Test(translator, who_has_a_name_gets_what_is_set_aside)
