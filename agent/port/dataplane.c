@@ -124,7 +124,8 @@ static bool fits(const char *path, const struct bpf_map *map)
 	       info.key_size == bpf_map__key_size(map) &&
 	       info.value_size == bpf_map__value_size(map) &&
 	       info.max_entries == bpf_map__max_entries(map) &&
-	       info.map_flags == bpf_map__map_flags(map);
+	       info.map_flags == bpf_map__map_flags(map) &&
+	       !strncmp(info.name, bpf_map__name(map), sizeof(info.name) - 1);
 	close(fd);
 	return same;
 }

@@ -14,7 +14,6 @@ from netns import Server, connect, echo, eventually, pair, read_exactly
 PINS = pathlib.Path("/sys/fs/bpf/plait")
 POOL, OTHER_POOL = "203.0.113.64/28", "203.0.113.96/28"
 LIMITS = {"sessions": 1000, "bindings": 500}
-SESSIONS = LIMITS["sessions"] + 1  # one for each worker
 
 
 @pytest.fixture(name="lab", scope="module")
@@ -43,9 +42,9 @@ def bpftool(*args):
                           text=True).stdout
 
 
-def pin_map(path, kind, key, value, entries):
+def pin_map(path, name, kind, key, value, entries, flags=0):
     bpftool("map", "create", path, "type", kind, "key", key, "value", value, "entries", entries,
-            "name", "strange")
+            "name", name, "flags", flags)
 
 
 def start(lab, pool=POOL):
@@ -69,29 +68,52 @@ def works(lab):
 
 def shape(path):
     shown = json.loads(bpftool("-j", "map", "show", "pinned", path))
-    return tuple(shown[key] for key in ("type", "bytes_key", "bytes_value", "max_entries"))
+    return tuple(shown[key] for key in ("type", "bytes_key", "bytes_value", "max_entries",
+                                       "flags"))
 
 
-# name, type, octets of key and value, entries: of another version of plaitd, or of no version
+@pytest.fixture(name="shapes", scope="module")
+def _shapes(lab):
+    """Of the maps as they are: type, octets of key and of value, entries, flags."""
+    start(lab)
+    found = {path.name: shape(path) for path in (PINS / lab.agent_name("conc")).iterdir()}
+    lab.stop_plaitd("conc")
+    return found
+
+
+# Of another version of plaitd, or of none; what is not said is as it should be.
 STRANGE = {
-    "shorter value": ("sessions", "hash", 44, 48, SESSIONS),
-    "longer value": ("bindings", "hash", 24, 56, LIMITS["bindings"]),
-    "longer key": ("bindings", "hash", 28, 48, LIMITS["bindings"]),
-    "other limit": ("sessions", "hash", 44, 56, SESSIONS - 1),
-    "array": ("lapsed_sessions", "array", 4, 8, 16),
-    "fewer counters": ("packet_counters", "percpu_array", 4, 8, 3),
-    "counters not to be mapped": ("agent_counters", "array", 4, 8, 65),
+    "shorter value": ("sessions", {"value": -8}),
+    "longer value": ("bindings", {"value": 8}),
+    "longer key": ("bindings", {"key": 4}),
+    "other limit": ("sessions", {"entries": -1}),
+    "other name": ("bindings", {"name": "strange"}),
+    "array": ("lapsed_sessions", {"kind": "array", "key": 4 - 44}),
+    "fewer counters": ("packet_counters", {"entries": -1}),
+    "counters not to be mapped": ("agent_counters", {"flags": -1024}),  # BPF_F_MMAPABLE
 }
 
 
-@pytest.mark.parametrize("strange", STRANGE.values(), ids=STRANGE.keys())
-def test_B1_pinned_map_of_another_layout_is_replaced(lab, pins, strange):
-    name, *rest = strange
-    pin_map(pins / name, *rest)
-    before = shape(pins / name)
+def pin_changed(path, shape_wanted, change):
+    kind, *numbers = shape_wanted
+    names = ("key", "value", "entries", "flags")
+    pin_map(path, change.get("name", path.name), change.get("kind", kind),
+            *(number + change.get(name, 0) for name, number in zip(names, numbers)))
+
+
+def test_B1_pinned_map_of_the_same_layout_is_taken_up(lab, shapes, pins):
+    pin_changed(pins / "bindings", shapes["bindings"], {})
+    start(lab)
+    assert "another layout" not in lab.log("conc")
+    works(lab)
+
+
+@pytest.mark.parametrize("name,change", STRANGE.values(), ids=STRANGE.keys())
+def test_B1_pinned_map_of_another_layout_is_replaced(lab, shapes, pins, name, change):
+    pin_changed(pins / name, shapes[name], change)
     start(lab)
     assert f"map {pins / name} has another layout, replaced" in lab.log("conc")
-    assert shape(pins / name) != before
+    assert shape(pins / name) == shapes[name]
     works(lab)
 
 
@@ -118,7 +140,7 @@ def test_B1_directory_in_the_place_of_a_map_is_named(lab, pins, name):
 
 def test_B1_map_in_the_place_of_the_directory_is_named(lab, pins):
     pins.rmdir()
-    pin_map(pins, "array", 4, 8, 1)
+    pin_map(pins, "strange", "array", 4, 8, 1)
     with pytest.raises(LabError, match=f"{pins}/.* is in the way of a map: Not a directory"):
         start(lab)
     pins.unlink()
