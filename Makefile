@@ -22,7 +22,7 @@ BPF_OBJECTS := $(patsubst bpf/%.bpf.c,$(B)/bpf/%.bpf.o,$(wildcard bpf/*.bpf.c))
 SKELETONS   := $(BPF_OBJECTS:.bpf.o=.skel.h)
 AGENT_SRC   := $(filter-out agent/main.c,$(wildcard agent/*/*.c))
 DAEMON_SRC  := agent/main.c $(filter-out agent/cli/%,$(AGENT_SRC))
-CLI_SRC     := $(wildcard agent/cli/*.c agent/base/*.c agent/control/*.c)
+CLI_SRC     := $(wildcard $(patsubst %,agent/%/*.c,cli base codec table config control))
 UNIT_SRC    := $(wildcard tests/unit/*/*.c)
 UNIT_ROOMS  := base codec config control table
 UNIT_TESTED := $(wildcard $(UNIT_ROOMS:%=agent/%/*.c))

@@ -25,7 +25,8 @@ ROOMS = {
     'view': ('base', 'control', 'config', 'engine', 'port'),
     'role': ('base', 'codec', 'table', 'config', 'control', 'port', 'engine', 'view'),
     'main': ('base', 'codec', 'table', 'config', 'control', 'port', 'engine', 'view', 'role'),
-    'cli': ('base', 'control'),
+    # whois computes and reads records by plaitd's own code
+    'cli': ('base', 'codec', 'table', 'config', 'control'),
 }
 SKELETON = '.skel.h'  # generated from bpf/
 SKELETON_ROOMS = ('port', 'role')  # the dataplane's; and each role brings its own programs

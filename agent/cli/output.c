@@ -3,7 +3,10 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
+
+#include "text.h"
 
 int show_json(const json_t *reply, const struct show_options *options, FILE *stream)
 {
@@ -39,7 +42,8 @@ static int write_all(const char *text, size_t bytes)
 	return 0;
 }
 
-int output(show_fn *show, const json_t *reply, const struct show_options *options)
+/* Nothing is written unless all of it can be printed. 0 or negative errno. */
+static int output(show_fn *show, const json_t *reply, const struct show_options *options)
 {
 	char *text = NULL;
 	size_t bytes = 0;
@@ -55,4 +59,15 @@ int output(show_fn *show, const json_t *reply, const struct show_options *option
 		error = write_all(text, bytes);
 	free(text);
 	return error;
+}
+
+int report(show_fn *show, const json_t *reply, const struct show_options *options)
+{
+	int error = output(show, reply, options);
+
+	if (error == -EPROTO)
+		complain("plaitd's answer is of another kind; is it another version?");
+	else if (error)
+		complain("standard output: %s", strerror(-error));
+	return error ? EXIT_FAILURE : EXIT_SUCCESS;
 }

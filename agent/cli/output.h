@@ -12,8 +12,9 @@ show_fn show_json;
 
 /*
  * Let show() print reply, and only if it succeeds, write that to standard output.
- * A reader that has seen enough (EPIPE) is no error. 0 or negative errno.
+ * A reader that has seen enough (EPIPE) is no error. Returns the exit status, after
+ * complaining if need be.
  */
-int output(show_fn *show, const json_t *reply, const struct show_options *options);
+int report(show_fn *show, const json_t *reply, const struct show_options *options);
 
 #endif

@@ -6,14 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ask.h"
+#include "agent.h"
 #include "command.h"
-#include "control/socket_path.h"
-#include "instance.h"
 #include "output.h"
 #include "text.h"
-
-enum { EXIT_USAGE = 2 };
+#include "whois.h"
 
 struct arguments {
 	const char *name; /* NULL: the only one there is */
@@ -26,6 +23,8 @@ static int show_usage(const json_t *reply, const struct show_options *options, F
 {
 	fputs("usage: plaitctl [-n NAME] [--json] NOUN | VERB [ARGUMENT...]\n", stream);
 	command_print_all(stream);
+	fputs("\n  whois         who has an external port, or had it: see plaitctl whois --help\n",
+	      stream);
 	fputs("\noptions:\n"
 	      "  -n, --name NAME  instance to ask; default: the only one that runs\n"
 	      "      --json       the answer as JSON\n"
@@ -39,18 +38,6 @@ static int show_version(const json_t *reply, const struct show_options *options,
 {
 	fputs("plaitctl " PLAIT_VERSION "\n", stream);
 	return 0;
-}
-
-/* Print, and turn what became of it into an exit status. */
-static int report(show_fn *show, const json_t *reply, const struct show_options *options)
-{
-	int error = output(show, reply, options);
-
-	if (error == -EPROTO)
-		complain("plaitd's answer is of another kind; is it another version?");
-	else if (error)
-		complain("standard output: %s", strerror(-error));
-	return error ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 /* An option that is an argument of the command goes into the request by its name. */
@@ -96,90 +83,29 @@ static int parse(int argc, char **argv, struct arguments *out)
 	return out->command ? -1 : EXIT_USAGE;
 }
 
-/* Returns 0, or the exit status after complaining. */
-static int choose_instance(const char *name, struct instances *found, struct socket_path *path)
-{
-	int error;
-
-	if (!name) {
-		error = instances_find(SOCKET_DIRECTORY, found);
-		if (error) {
-			complain("%s: %s", SOCKET_DIRECTORY, strerror(-error));
-			return EXIT_FAILURE;
-		}
-		if (!found->count) {
-			complain("plaitd is not running: no socket in %s", SOCKET_DIRECTORY);
-			return EXIT_FAILURE;
-		}
-		if (found->count > 1) {
-			complain("several plaitd run here, choose one with -n: %s", found->choices);
-			return EXIT_USAGE;
-		}
-		name = found->choices;
-	}
-	if (socket_path(name, path)) {
-		complain("\"%s\" cannot be the name of an instance", name);
-		return EXIT_USAGE;
-	}
-	return 0;
-}
-
-static const char *explain(int error)
-{
-	switch (-error) {
-	case ENOENT:
-	case ECONNREFUSED:
-		return "plaitd is not running under this name";
-	case EACCES:
-	case EPERM:
-		return "permission denied; try as root";
-	case EAGAIN:
-		return "plaitd does not answer";
-	case ENODATA:
-	case EPROTO:
-	case ECONNRESET:
-		return "plaitd hung up before its answer was complete";
-	case EBADMSG:
-	case EMSGSIZE:
-		return "what answers there is not plaitd";
-	}
-	return strerror(-error);
-}
-
 static int report_reply(const struct arguments *arguments, const json_t *reply)
 {
 	const struct show_options options = {.all = request_value(&arguments->request, "all")};
 	show_fn *show = arguments->command->show;
-	const char *refusal = json_string_value(json_object_get(reply, "error"));
 
-	if (refusal) {
-		complain("plaitd says: %s", refusal);
-		return EXIT_FAILURE;
-	}
 	return report(arguments->json ? show_json : show ? show : show_done, reply, &options);
 }
 
 int main(int argc, char **argv)
 {
 	struct arguments arguments = {0};
-	struct instances found;
-	struct socket_path path;
 	json_t *reply = NULL;
-	int status, error;
+	int status;
 
 	signal(SIGPIPE, SIG_IGN);
+	if (whois_is_meant(argc, argv))
+		return whois(argc, argv);
 	status = parse(argc, argv, &arguments);
 	if (status >= 0)
 		return status;
-	status = choose_instance(arguments.name, &found, &path);
-	if (status)
-		return status;
-	error = ask(path.text, &arguments.request, &reply);
-	if (error) {
-		complain("%s: %s", path.text, explain(error));
-		return EXIT_FAILURE;
-	}
-	status = report_reply(&arguments, reply);
+	status = agent_ask(arguments.name, &arguments.request, &reply);
+	if (!status)
+		status = report_reply(&arguments, reply);
 	json_decref(reply);
 	return status;
 }

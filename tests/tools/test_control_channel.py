@@ -25,14 +25,14 @@ def sources(*rooms):
 
 
 def compile_program(output, files):
-    subprocess.run(['gcc', *FLAGS, '-o', str(output), *files, '-ljansson'], cwd=ROOT, check=True)
+    subprocess.run(['gcc', *FLAGS, '-o', str(output), *files, '-ljansson', '-lyaml'], cwd=ROOT, check=True)
     return str(output)
 
 
 @pytest.fixture(scope='session')
 def plaitctl_binary(tmp_path_factory):
     return compile_program(tmp_path_factory.mktemp('bin') / 'plaitctl',
-                           sources('base', 'control', 'cli'))
+                           sources('base', 'codec', 'table', 'config', 'control', 'cli'))
 
 
 @pytest.fixture(scope='session')
