@@ -1057,11 +1057,11 @@ Test(translator, nothing_is_configured_that_is_somebody_else_s)
 	struct binding *binding = NULL, *other;
 
 	open_small((struct subscriber_limits){});
-	lent = begin(NEIGHBOUR, IPPROTO_TCP, 40000);
+	other = begin(NEIGHBOUR, IPPROTO_TCP, 40000);
 	cr_assert_eq(configure(ME, 80, "192.0.2.9", 80, &binding), TRANSLATED);
 	cr_expect_eq(configure(ME, 80, "192.0.2.9", 81, &binding), TRANSLATED_TAKEN);
 	cr_expect_eq(configure(NEIGHBOUR, 80, "192.0.2.9", 80, &binding), TRANSLATED_TAKEN);
-	cr_expect_eq(translator_configure(&translator, &request, &lent->external, &binding),
+	cr_expect_eq(translator_configure(&translator, &request, &other->external, &binding),
 		     TRANSLATED_TAKEN);
 	cr_expect_eq(configure(ME, 90, "198.51.100.1", 80, &binding), TRANSLATED_TAKEN);
 	close_all();
