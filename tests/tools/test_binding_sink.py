@@ -14,7 +14,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 FLAGS = ['-std=gnu11', '-g', '-O1', '-fsanitize=address,undefined', '-fno-sanitize-recover=undefined',
          '-D_GNU_SOURCE', '-Iinclude', '-Iagent', '-pthread']
 FILES = ['tests/tools/binding_logger.c', 'agent/role/binding_log.c', 'agent/port/journal.c',
-         'agent/codec/binding_record.c', 'agent/base/log.c', 'agent/base/addr_text.c']
+         'agent/codec/binding_record.c', 'agent/codec/iso_time.c', 'agent/base/log.c', 'agent/base/addr_text.c']
 QUEUE_RECORDS = 1 << 15
 EVIL = 'a\nPRIORITY=0\x1b[1m'
 
