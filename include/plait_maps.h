@@ -13,6 +13,7 @@ enum {
 	PLAIT_MAX_WORKERS = 64,
 	PLAIT_MAX_LISTENERS = 2 * PLAIT_MAX_WORKERS,
 	PLAIT_MAX_POLICY_RULES = 64,
+	PLAIT_POLICY_SLOTS = PLAIT_MAX_POLICY_RULES + 1, /* the last one while all goes direct */
 	PLAIT_MAX_INTERFACES = 64,
 	PLAIT_MAX_PREFIXES = 64,
 	PLAIT_FRAME_MAX = 2048, /* longest SYN that is held, octets with Ethernet header */

@@ -41,6 +41,7 @@ struct cpe {
 	struct concentrators concentrators;
 	struct incoming incoming;
 	bool draining; /* set by the main thread, read by workers */
+	uint32_t policy_first; /* where the rules are in the map */
 	bool unanswered; /* no concentrator answers; main thread's */
 };
 
@@ -261,6 +262,7 @@ static bool all_goes_direct(const struct cpe *cpe)
 	       (cpe->unanswered && cpe->instance.config->when_unreachable == UNREACHABLE_DIRECT);
 }
 
+/* All at once: between two policies nothing is decided by parts of both. */
 static int publish_policy(struct cpe *cpe)
 {
 	static const struct plait_policy_rule end;
@@ -269,19 +271,24 @@ static int publish_policy(struct cpe *cpe)
 						      .source_port_last = 65535,
 						      .destination_port_last = 65535};
 	const struct config *config = cpe->instance.config;
+	uint32_t zero = 0, first = cpe->policy_first ? 0 : PLAIT_POLICY_SLOTS;
 	bool direct = all_goes_direct(cpe);
 	int err = 0;
 
-	/* from behind, so that nothing that is to go direct is bonded on the way */
-	for (uint32_t i = PLAIT_MAX_POLICY_RULES; !err && i-- > 0;) {
+	for (uint32_t i = 0; !err && i < PLAIT_POLICY_SLOTS; i++) {
 		struct plait_policy_rule rule = end;
+		uint32_t index = first + i;
 
 		if (i < config->policy_count)
 			rule = rule_now(&config->policy[i], direct);
 		else if (i == config->policy_count && direct)
 			rule = rest;
-		err = dataplane_put(cpe->instance.dataplane, "policy", &i, &rule);
+		err = dataplane_put(cpe->instance.dataplane, "policy", &index, &rule);
 	}
+	if (!err)
+		err = dataplane_put(cpe->instance.dataplane, "policy_first", &zero, &first);
+	if (!err)
+		cpe->policy_first = first;
 	return err;
 }
 

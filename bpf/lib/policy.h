@@ -7,13 +7,24 @@
 #include "parse.h"
 #include "session.h"
 
-/* Rules in order, agent writes. */
+/*
+ * Rules in order, in one half of the map; the agent writes new ones into the other before
+ * it says so in policy_first.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, PLAIT_MAX_POLICY_RULES);
+	__uint(max_entries, 2 * PLAIT_POLICY_SLOTS);
 	__type(key, __u32);
 	__type(value, struct plait_policy_rule);
 } policy SEC(".maps");
+
+/* Where the rules begin: 0 or PLAIT_POLICY_SLOTS. Agent writes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} policy_first SEC(".maps");
 
 /* Interface indices of the LAN. Agent writes. */
 struct {
@@ -63,8 +74,11 @@ static __always_inline bool rule_matches(const struct plait_policy_rule *rule,
 
 static __always_inline enum plait_action policy_decide(const struct segment *segment)
 {
-	for (__u32 i = 0; i < PLAIT_MAX_POLICY_RULES; i++) {
-		__u32 index = i;
+	__u32 zero = 0, *first = bpf_map_lookup_elem(&policy_first, &zero);
+	__u32 begin = first ? *first : 0;
+
+	for (__u32 i = 0; i < PLAIT_POLICY_SLOTS; i++) {
+		__u32 index = begin + i;
 		struct plait_policy_rule *rule = bpf_map_lookup_elem(&policy, &index);
 
 		if (!rule || !rule->in_use)

@@ -67,17 +67,32 @@ Test(policy, first_match_wins_and_an_unused_rule_ends_the_list)
 	EXPECT(stage, &syn_v4, "drop syn_held");
 }
 
+Test(policy, rules_begin_where_the_agent_says)
+{
+	struct stage *stage = stage_open(CPE);
+	struct plait_policy_rule direct = rule(PLAIT_DIRECT), drop = rule(PLAIT_DROP);
+	uint32_t zero = 0, first = PLAIT_POLICY_SLOTS;
+
+	stage_put_policy(stage, 0, &direct);
+	stage_put_policy(stage, first, &drop);
+	EXPECT(stage, &syn_v4, "next direct_policy");
+	stage_put(stage, "policy_first", &zero, &first);
+	EXPECT(stage, &syn_v4, "drop drop_policy");
+	stage_put(stage, "policy_first", &zero, &zero);
+	EXPECT(stage, &syn_v4, "next direct_policy");
+}
+
 Test(policy, the_last_of_all_rules_counts)
 {
 	struct stage *stage = stage_open(CPE);
 	struct plait_policy_rule other = rule(PLAIT_DROP), last = rule(PLAIT_DIRECT);
 
 	other.destination = prefix("203.0.113.0", 24);
-	for (uint32_t i = 0; i < PLAIT_MAX_POLICY_RULES - 1; i++)
+	for (uint32_t i = 0; i < PLAIT_POLICY_SLOTS - 1; i++)
 		stage_put_policy(stage, i, &other);
-	stage_put_policy(stage, PLAIT_MAX_POLICY_RULES - 1, &last);
+	stage_put_policy(stage, PLAIT_POLICY_SLOTS - 1, &last);
 	EXPECT(stage, &syn_v4, "next direct_policy");
-	stage_put_policy(stage, PLAIT_MAX_POLICY_RULES - 1, &other);
+	stage_put_policy(stage, PLAIT_POLICY_SLOTS - 1, &other);
 	EXPECT(stage, &syn_v4, "drop syn_held");
 }
 

@@ -8,18 +8,20 @@ import json
 import os
 import re
 import signal
+import socket
 import threading
 import time
 
 import pytest
 
 from conftest import PlaitLab, running
-from netns import Server, connect, digest, echo, error_of, eventually, pair, read_all, read_exactly
+from netns import (Server, connect, digest, echo, error_of, eventually, inside, pair, read_all,
+                   read_exactly)
 
 both_roles = pytest.mark.parametrize("role", ["cpe", "conc"])
 POOLS = [{"prefix": "203.0.113.64/28"}]
 BASE = {"cpe": {}, "conc": {"internet": {"interfaces": ["net0"], "pools": POOLS}}}
-PORT, OTHER_PORT = 7501, 7502
+PORT = 7501
 DIRECT = [{"match": {"destination_port": PORT}, "action": "direct"}]
 
 
@@ -238,8 +240,9 @@ def test_daemon_reload_of_what_becomes_of_connections_without_concentrator():
 def test_daemon_reload_while_drained_takes_nothing_new(lab):
     with Server(lab, "server", lab.SERVER_V4, echo, port=PORT):
         lab.plaitctl("cpe", "drain")
-        bond = [{"match": {"destination_port": PORT}, "action": "bond"}]
-        assert reload(lab, "cpe", policy=bond) == ["policy"]
+        as_many_as_may_be = [{"match": {"destination_port": port}, "action": "bond"}
+                             for port in range(1, 65)]
+        assert reload(lab, "cpe", policy=as_many_as_may_be) == ["policy"]
         assert lab.status("cpe")["draining"] and not bonded_one(lab, PORT)
         lab.plaitctl("cpe", "drain", "--off")
         assert bonded_one(lab, PORT)
@@ -255,6 +258,34 @@ def test_daemon_reload_says_what_has_changed(lab):
     change(lab, "cpe", {"drain": "1s", "fastclose_on_expiry": True})
     assert lab.plaitctl("cpe", "reload").stdout == "changed: fastclose_on_expiry, drain\n"
     assert "configuration reloaded: changed: fastclose_on_expiry, drain" in lab.log("cpe")
+
+
+def test_daemon_reload_lets_nothing_pass_between_two_policies(lab):
+    """Both drop it, but not by the same rule."""
+    drop = {"match": {"destination_port": PORT}, "action": "drop"}
+    others = [{"match": {"destination_port": port}, "action": "direct"} for port in range(1, 60)]
+    reload(lab, "cpe", policy=[*others, drop])
+    before, ended = lab.counters("cpe"), threading.Event()
+
+    def knock():
+        with inside(lab, "host"):
+            while not ended.is_set():
+                with socket.socket() as client:
+                    client.setblocking(False)
+                    client.connect_ex((lab.SERVER_V4, PORT))
+
+    thread = threading.Thread(target=knock)
+    thread.start()
+    try:
+        for _ in range(50):
+            assert reload(lab, "cpe", policy=[drop]) == ["policy"]
+            assert reload(lab, "cpe", policy=[*others, drop]) == ["policy"]
+    finally:
+        ended.set()
+        thread.join()
+    grown = lab.since("cpe", before)
+    assert grown["drop_policy"] > 1000
+    assert "syn_held" not in grown and "direct_policy" not in grown
 
 
 # What cannot
