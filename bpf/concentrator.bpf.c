@@ -40,6 +40,14 @@ struct {
 	__type(value, __u8);
 } allowed SEC(".maps");
 
+/* Whether new connections are not taken: 0 or 1. Agent writes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} draining SEC(".maps");
+
 /* Addresses that are lent: internet.pools. Agent writes. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
@@ -63,8 +71,18 @@ static __always_inline bool is_for_customers(const struct segment *segment)
 	return is_syn(segment) && bpf_map_lookup_elem(&customer_addresses, &segment->destination);
 }
 
+static __always_inline bool is_draining(void)
+{
+	__u32 zero = 0, *on = bpf_map_lookup_elem(&draining, &zero);
+
+	return on && *on;
+}
+
 static __always_inline int capable_syn(struct __sk_buff *skb, const struct segment *segment)
 {
+	/* CPEs ask by such a SYN whether to come here */
+	if (!segment->payload_bytes && is_draining())
+		return verdict(VERDICT_DROP, PLAIT_DRAINING);
 	if (!segment->payload_bytes)
 		return verdict(VERDICT_NEXT, PLAIT_SYN_WITHOUT_PAYLOAD);
 	if (!settings.hold)

@@ -41,7 +41,7 @@
 	X(PLAIN_TCP_REFUSED, plain_tcp_refused, "connections without MPTCP on the concentrator's port") \
 	X(JOIN_WITH_PAYLOAD, join_with_payload, "SYNs with MP_JOIN and a payload, dropped (plain-mode-08 §4.2)") \
 	X(SOURCE_NOT_ALLOWED, source_not_allowed, "connections from outside customer.allow; CPE: to a binding, and not from a concentrator") \
-	X(DRAINING, draining, "connections refused because plaitd is ending") \
+	X(DRAINING, draining, "connections refused, and health checks dropped, because plaitd drains") \
 	X(SYN_CHECKSUM, syn_checksum, "held SYNs with a wrong TCP checksum") \
 	X(SYN_MALFORMED, syn_malformed, "held SYNs whose headers could not be read") \
 	X(HOLD_FULL, hold_full, "SYNs dropped: as many are held as may be") \

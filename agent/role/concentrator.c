@@ -459,7 +459,10 @@ static void drain(struct role *role, bool on)
 {
 	struct concentrator *concentrator = role->own;
 
+	uint32_t zero = 0, value = on;
+
 	__atomic_store_n(&concentrator->draining, on, __ATOMIC_RELAXED);
+	dataplane_put(concentrator->instance.dataplane, "draining", &zero, &value);
 }
 
 /* Who may connect under both is refused at no moment. */

@@ -71,6 +71,21 @@ Test(customer_ingress, holds_mp_capable_with_payload)
 	cr_expect_arr_eq(stage->held.frame, packet.frame, packet.bytes);
 }
 
+/* What has no payload asks whether to come here. */
+Test(customer_ingress, answers_no_question_while_draining)
+{
+	struct stage *stage = holding();
+	uint32_t zero = 0, one = 1;
+
+	stage_put(stage, "draining", &zero, &one);
+	cr_expect_str_eq(run_with(stage, syn_v4, OCTETS(MP_CAPABLE), (struct octets){}),
+			 "drop draining");
+	cr_expect_str_eq(RUN_WITH_PAYLOAD(stage, 8, 14, MP_CAPABLE), "drop syn_held");
+	stage_put(stage, "draining", &zero, &zero);
+	cr_expect_str_eq(run_with(stage, syn_v4, OCTETS(MP_CAPABLE), (struct octets){}),
+			 "next syn_without_payload");
+}
+
 /* Stripped on the way, or a retransmission: the preamble comes on the stream (T5). */
 Test(customer_ingress, passes_mp_capable_without_payload)
 {

@@ -204,6 +204,7 @@ static void run_join(bool seen[PLAIT_REASON_COUNT])
 
 static void run_concentrator(bool seen[PLAIT_REASON_COUNT])
 {
+	uint32_t zero = 0, one = 1;
 	struct recipe syn = {CUSTOMER, .flags = SYN, .options = MP_CAPABLE, .payload = PREAMBLE};
 	struct stage *stage = stage_open(CONCENTRATOR);
 
@@ -216,6 +217,10 @@ static void run_concentrator(bool seen[PLAIT_REASON_COUNT])
 			 "next syn_met_connection");
 	add_seen(stage, seen);
 	run_rows(stage, concentrator_rows, sizeof(concentrator_rows) / sizeof(struct row));
+	add_seen(stage, seen);
+	syn.payload = (struct octets){};
+	stage_put(stage, "draining", &zero, &one);
+	cr_expect_str_eq(stage_run_recipe(stage, "customer_ingress", &syn), "drop draining");
 	add_seen(stage, seen);
 }
 

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from conftest import both_families, running, server_address
+from conftest import PlaitLab, both_families, running, server_address
 from netns import Server, connect, echo, error_of, eventually, pair, read_exactly, text_of
 
 both_roles = pytest.mark.parametrize("role", ["cpe", "conc"])
@@ -41,6 +41,12 @@ def works(client, accepted):
     assert read_exactly(client, 4) == b"pong"
 
 
+def answers(lab):
+    """Whether the CPE knows that each of its concentrators does."""
+    shown = json.loads(lab.plaitctl("cpe", "concentrators", "--json").stdout)["concentrators"]
+    return [concentrator["answers"] for concentrator in shown]
+
+
 def ask(lab, address, port):
     with connect(lab, "host", address, port, timeout=3) as client:
         client.sendall(b"hello")
@@ -57,6 +63,7 @@ def drained(lab):
             stack.callback(lab.plaitctl, role, "drain", "--off")
             return do(lab, role, "drain")
         yield drain
+    eventually(lambda: answers(lab) == [True])
 
 
 def test_daemon_drain_of_a_cpe_sends_what_is_new_direct(lab, drained):
@@ -84,6 +91,37 @@ def test_daemon_drain_of_a_concentrator_refuses_what_is_new(lab, drained):
         works(client, accepted)
         do(lab, "conc", "drain", "--off")
         ask(lab, lab.SERVER_V4, server.port)
+
+
+def test_daemon_drain_of_a_concentrator_sends_cpes_elsewhere(lab, drained):
+    with Server(lab, "server", lab.SERVER_V4, echo) as server, \
+            pair(lab, lab.SERVER_V4) as (client, accepted, _):
+        drained("conc")
+        eventually(lambda: answers(lab) == [False], what="noticing")
+        before = lab.counters("cpe")
+        ask(lab, lab.SERVER_V4, server.port)
+        assert "established" not in lab.since("cpe", before)
+        works(client, accepted)
+        do(lab, "conc", "drain", "--off")
+        eventually(lambda: answers(lab) == [True], what="noticing")
+        ask(lab, lab.SERVER_V4, server.port)
+        assert lab.since("cpe", before)["established"] == 1
+
+
+def test_daemon_drain_of_a_concentrator_leaves_the_other_one():
+    with PlaitLab(second_concentrator=True) as lab:
+        for role in ("conc", "conc2", "cpe"):
+            lab.plaitd(role)
+        with Server(lab, "server", lab.SERVER_V4, echo) as server, \
+                pair(lab, lab.SERVER_V4) as (client, accepted, port):
+            do(lab, "conc", "drain")
+            eventually(lambda: answers(lab) == [False, True], what="noticing")
+            with connect(lab, "host", lab.SERVER_V4, server.port):
+                session, = lab.sessions("cpe", server.port)
+                assert session["concentrator"] == "k2"
+            works(client, accepted)
+            session, = lab.sessions("cpe", port)
+            assert session["concentrator"] == "k1"
 
 
 @both_roles
