@@ -449,7 +449,7 @@ def test_json_is_the_document(agent, plaitctl, arguments):
 
 
 COMMANDS = ('status sessions links concentrators bindings pools subscribers counters reload drain '
-            'close')
+            'bind unbind close')
 
 
 @pytest.mark.parametrize('arguments, error', [
