@@ -12,6 +12,7 @@
 #include "agent.h"
 #include "base/addr_text.h"
 #include "codec/iso_time.h"
+#include "config/load.h"
 #include "config/value.h"
 #include "field.h"
 #include "output.h"
@@ -160,27 +161,15 @@ int whois_nobody(const struct whois_request *request)
 	return EXIT_FAILURE;
 }
 
-static int read_config(const char *path, struct config *out)
-{
-	FILE *file = fopen(path, "r");
-	struct config_error error = {};
-	int err = file ? config_read(file, out, &error) : -errno;
-
-	if (file)
-		fclose(file);
-	if (err == -EINVAL && error.text[0])
-		complain("%s:%u:%u: %s", path, error.line, error.column, error.text);
-	else if (err)
-		complain("%s: %s", path, strerror(-err));
-	return err ? EXIT_USAGE : 0;
-}
-
 static int ask_config(struct whois_request *request, struct whois_answer *answer)
 {
 	static struct config config; /* what it has is used until the end */
-	int status = read_config(request->config_path, &config);
+	char why[CONFIG_WHY_BYTES];
 
-	return status ? status : whois_from_config(request, &config, answer);
+	if (!config_load(request->config_path, &config, why))
+		return whois_from_config(request, &config, answer);
+	complain("%s", why);
+	return EXIT_USAGE;
 }
 
 static int look(struct whois_request *request, struct whois_answer *answer)

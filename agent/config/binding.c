@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "base/addr_text.h"
+#include "computed.h"
+#include "table/pool.h"
 #include "value.h"
 
 static int no(char *why, const char *text, const struct plait_addr *addr)
@@ -14,12 +16,16 @@ static int no(char *why, const char *text, const struct plait_addr *addr)
 	return -EINVAL;
 }
 
-static const struct config_pool *pool_of(const struct config *config, const struct plait_addr *addr)
+/* Of a deterministic pool: it must go on to be computed whose a port is. */
+static int check_block(const struct config *config, const struct config_binding *binding, char *why)
 {
-	for (unsigned int i = 0; i < config->pool_count; i++)
-		if (addr_in_prefix(addr, &config->pools[i].prefix))
-			return &config->pools[i];
-	return NULL;
+	struct computed_block block;
+
+	if (ntohs(binding->external.port) < POOL_FIRST_PORT ||
+	    (computed_block_of(config, &binding->inside, binding->external.family, &block) &&
+	     computed_block_has(&block, &binding->external)))
+		return 0;
+	return no(why, "%s is not in the block of who is inside", &binding->external);
 }
 
 /* One that is nobody's could not be routed here, and one of this machine is the kernel's. */
@@ -30,12 +36,13 @@ static int check_external(const struct config *config, const struct config_bindi
 
 	if (config->role == ROLE_CPE)
 		return 0;
-	pool = pool_of(config, &binding->external);
+	pool = computed_pool(config, &binding->external);
 	if (!pool)
 		return no(why, "%s is in no pool", &binding->external);
 	if (pool->translation == TRANSLATION_PREFIX)
 		return no(why, "%s is in a pool that translates prefixes", &binding->external);
-	return 0;
+	return pool->translation == TRANSLATION_DETERMINISTIC ? check_block(config, binding, why)
+							      : 0;
 }
 
 static int check_inside(const struct config_binding *binding, char *why)

@@ -165,3 +165,17 @@ def test_T2_deterministic_with_more_subscribers_than_blocks_is_refused_by_check(
     assert done.returncode == 2
     assert ("more subscribers than blocks: 512 addresses, and 203.0.113.64/28 has 256 blocks of "
             "4032 ports") in done.stderr
+
+
+def test_T2_deterministic_ports_are_bound_to_whom_they_are_computed_for():
+    with pooled([V4]) as lab, Listener(lab, lab.SERVER_V4) as listener, \
+            contextlib.ExitStack() as stack:
+        address, first, last = computed("10.1.0.2")
+        bound = lab.plaitctl("conc", "bind", f"{address}:{last}", "10.1.0.2:8080", check=False)
+        assert bound.returncode == 0, bound.stderr
+        other = lab.plaitctl("conc", "bind", f"{address}:{last + 1}", "10.1.0.2:8081", check=False)
+        assert other.returncode == 1
+        assert f"{address}:{last + 1} is not in the block of who is inside" in other.stderr
+        client, external, port = seen(lab, listener)
+        stack.enter_context(client)
+        assert external == address and first <= port < last

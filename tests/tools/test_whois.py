@@ -74,6 +74,12 @@ def test_what_is_deterministic_is_computed_offline(whois, words, expected):
             for row in json.loads(done.stdout)["whois"]} == {("configuration", "tcp,udp", "", "")}
 
 
+def test_a_port_that_lets_connections_in_is_of_the_binding(whois):
+    binding = "bindings: [{external: 203.0.113.66:80, inside: 10.2.0.2:8080}]\n"
+    assert rows(whois("203.0.113.66:80", config=CONFIG + binding)) == [
+        ("203.0.113.66", 80, 80, "home-1", "10.2.0.2")]
+
+
 def test_both_directions_agree(whois):
     for inside in ("10.1.0.77", "10.2.0.200"):
         external, first, last, _, _ = rows(whois(inside))[0]

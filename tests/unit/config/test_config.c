@@ -704,6 +704,13 @@ static struct bad bad_policy[] = {
 static struct bad bad_concentrator[] = {
 	{CONCENTRATOR "bindings: [{external: 203.0.113.65:80, inside: 10.1.0.2:80}]\n", 4, 12,
 	 "bindings[0]: 203.0.113.65:80 is in no pool"},
+	{POOLS FIXED "inside: [10.1.0.0/24]}\nbindings:\n"
+		     "- {external: 203.0.113.66:80, inside: 10.1.0.2:80}\n"
+		     "- {external: 203.0.113.66:5056, inside: 10.1.0.2:82}\n",
+	 10, 3, "bindings[1]: 203.0.113.66:5056 is not in the block of who is inside"},
+	{POOLS FIXED "inside: [10.1.0.0/24]}\n"
+		     "bindings: [{external: 203.0.113.66:5055, inside: 10.3.0.2:81}]\n",
+	 8, 12, "bindings[0]: 203.0.113.66:5055 is not in the block of who is inside"},
 	{"role: concentrator\nbindings: [{external: \"[2001:db8::1]:80\", inside: 10.1.0.2:80}]\n"
 	 "customer: {interfaces: [w1], addresses: [10.1.0.1]}\n"
 	 "internet: {interfaces: [net0], pools: [{prefix: 2001:db8::/48, translation: prefix}]}\n",
