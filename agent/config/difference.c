@@ -15,21 +15,21 @@ struct part {
 	bool may_change;
 };
 
-#define CHANGES   true
-#define STAYS     false
-#define OF(field) offsetof(struct config, field), sizeof(((struct config *)NULL)->field)
+#define CHANGES     true
+#define STAYS       false
+#define SIZE(field) sizeof(((struct config *)NULL)->field)
+#define OF(field)   offsetof(struct config, field), SIZE(field)
 
 #define PART(key_, field, may)                   \
 	{                                        \
 		NULL, key_, OF(field), 0, 1, may \
 	}
-#define EACH(list_, key_, first, field, may)                                                \
-	{                                                                                   \
-		list_, key_, OF(first[0].field), sizeof(((struct config *)NULL)->first[0]), \
-			sizeof(((struct config *)NULL)->first) /                            \
-				sizeof(((struct config *)NULL)->first[0]),                  \
-			may                                                                 \
+/* NOLINTBEGIN(bugprone-macro-parentheses): a field's name has none */
+#define EACH(list_, key_, first, field, may)                                                       \
+	{                                                                                          \
+		list_, key_, OF(first[0].field), SIZE(first[0]), SIZE(first) / SIZE(first[0]), may \
 	}
+/* NOLINTEND(bugprone-macro-parentheses) */
 #define LINK(key, field, may)         EACH("links", key, links, field, may)
 #define CONCENTRATOR(key, field, may) EACH("concentrators", key, concentrators, field, may)
 
@@ -129,13 +129,20 @@ static void note(const struct part *part, unsigned int index, struct config_diff
 		memcpy(out->keys[out->count++], key, sizeof(key));
 }
 
+/* Padding too, which is zero: configurations are filled field by field. */
+static bool same_octets(const void *a, const void *b, size_t len)
+{
+	return !memcmp(a, b, len);
+}
+
 static void compare_part(const struct part *part, const void *running, const void *next,
 			 struct config_difference *out)
 {
 	for (unsigned int i = 0; i < part->times; i++) {
 		size_t offset = part->offset + i * part->stride;
 
-		if (memcmp((const char *)running + offset, (const char *)next + offset, part->size))
+		if (!same_octets((const char *)running + offset, (const char *)next + offset,
+				 part->size))
 			note(part, i, out);
 	}
 }
@@ -163,7 +170,7 @@ int config_difference(const struct config *running, const struct config *next,
 		compare_part(&parts[p], running, next, out);
 	memcpy(changed, running, sizeof(*changed));
 	config_take_changes(changed, next);
-	if (!out->fixed[0] && memcmp(changed, next, sizeof(*changed)))
+	if (!out->fixed[0] && !same_octets(changed, next, sizeof(*changed)))
 		strcpy(out->fixed, "another key");
 	free(changed);
 	return 0;

@@ -28,8 +28,7 @@ static void read_group(const struct nlattr *group, struct mptcp_pm *pm)
 	const char *name = "";
 	uint32_t id = 0;
 
-	mnl_attr_for_each_nested(attribute, group)
-	{
+	mnl_attr_for_each_nested(attribute, group) {
 		if (mnl_attr_get_type(attribute) == CTRL_ATTR_MCAST_GRP_NAME)
 			name = mnl_attr_get_str(attribute);
 		else if (mnl_attr_get_type(attribute) == CTRL_ATTR_MCAST_GRP_ID)
@@ -48,7 +47,9 @@ static int on_family(const struct nlmsghdr *message, void *context)
 		if (mnl_attr_get_type(attribute) == CTRL_ATTR_FAMILY_ID)
 			pm->family_id = mnl_attr_get_u16(attribute);
 		else if (mnl_attr_get_type(attribute) == CTRL_ATTR_MCAST_GROUPS)
-			mnl_attr_for_each_nested(group, attribute) read_group(group, pm);
+			mnl_attr_for_each_nested(group, attribute) {
+				read_group(group, pm);
+			}
 	}
 	return MNL_CB_OK;
 }

@@ -163,7 +163,7 @@ static struct plait_addr cpe_address(const struct config *config, const struct p
 	const struct config_subscriber *subscriber = config_subscriber_of(config, inside);
 	struct plait_addr addr = *inside;
 
-	if (!subscriber)
+	if (!subscriber || !subscriber->source_count)
 		return addr;
 	for (unsigned int i = 0; i < subscriber->source_count; i++)
 		if (addr_same_ip(&subscriber->sources[i], inside))
@@ -458,7 +458,6 @@ static void close_concentrator(struct role *role)
 static void drain(struct role *role, bool on)
 {
 	struct concentrator *concentrator = role->own;
-
 	uint32_t zero = 0, value = on;
 
 	__atomic_store_n(&concentrator->draining, on, __ATOMIC_RELAXED);

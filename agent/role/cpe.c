@@ -228,12 +228,14 @@ static void publish_concentrators(struct cpe *cpe)
 	struct plait_addr addresses[CONFIG_MAX_ADDRESSES * REMOTE_ADDRESSES_MAX];
 
 	dataplane_clear(cpe->instance.dataplane, "concentrators", sizeof(struct plait_addr));
-	for (uint8_t i = 0; i < cpe->instance.config->concentrator_count; i++) {
+	for (unsigned int i = 0; i < cpe->instance.config->concentrator_count; i++) {
+		uint8_t which = (uint8_t)i;
 		unsigned int count = remotes_of(&cpe->remotes, i, addresses,
 						sizeof(addresses) / sizeof(*addresses));
 
 		for (unsigned int a = 0; a < count; a++)
-			dataplane_put(cpe->instance.dataplane, "concentrators", &addresses[a], &i);
+			dataplane_put(cpe->instance.dataplane, "concentrators", &addresses[a],
+				      &which);
 	}
 }
 
