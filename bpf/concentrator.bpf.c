@@ -193,6 +193,17 @@ int internet_ingress(struct __sk_buff *skb)
 	return to_foreign_address(skb, &segment, session);
 }
 
+/*
+ * The kernel opens a subflow to whatever address a CPE announces (ADD_ADDR, RFC 8684
+ * §3.4.1). It may announce such as may connect, on customer-facing interfaces.
+ */
+static __always_inline int join_leaves(const struct segment *segment)
+{
+	if (is_within(&allowed, &segment->destination))
+		return VERDICT_NEXT;
+	return verdict(VERDICT_DROP, PLAIT_JOIN_NOT_ALLOWED);
+}
+
 SEC("tc")
 int internet_egress(struct __sk_buff *skb)
 {
@@ -201,6 +212,9 @@ int internet_egress(struct __sk_buff *skb)
 
 	if (parse_tcp(skb, ETH_HLEN, &segment) != PARSED_TCP)
 		return is_error_for_us(skb, ETH_HLEN) ? turn_error_round(skb) : VERDICT_NEXT;
+	if (is_of_leg(skb) && !on_customer_side(skb) && is_syn(&segment) &&
+	    read_options(skb, &segment).mptcp == MPTCP_JOIN)
+		return verdict(VERDICT_DROP, PLAIT_JOIN_NOT_ALLOWED);
 	session = session_find(&segment, UP);
 	if (session)
 		session_account(session, skb, UP, segment.flags);
@@ -212,9 +226,19 @@ int internet_egress(struct __sk_buff *skb)
 SEC("tc")
 int customer_egress(struct __sk_buff *skb)
 {
-	if (skb->mark == mark_of(PLAIT_MARK_LEG))
-		return leg_egress(skb, ETH_HLEN);
-	return is_error_for_us(skb, ETH_HLEN) ? turn_error_round(skb) : VERDICT_NEXT;
+	struct segment segment;
+
+	if (!is_of_leg(skb))
+		return is_error_for_us(skb, ETH_HLEN) ? turn_error_round(skb) : VERDICT_NEXT;
+	switch (leg_leaves(skb, ETH_HLEN, &segment)) {
+	case LEG_CAPABLE:
+		return capable_leaves(skb, &segment);
+	case LEG_JOIN:
+		return join_leaves(&segment);
+	case LEG_OTHER:
+		break;
+	}
+	return VERDICT_NEXT;
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

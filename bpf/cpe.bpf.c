@@ -100,6 +100,14 @@ int lan_egress(struct __sk_buff *skb)
 	return VERDICT_NEXT;
 }
 
+static __always_inline int leg_egress(struct __sk_buff *skb, __u32 l2_bytes)
+{
+	struct segment segment;
+
+	return leg_leaves(skb, l2_bytes, &segment) == LEG_CAPABLE ? capable_leaves(skb, &segment)
+								  : VERDICT_NEXT;
+}
+
 SEC("tc")
 int leg_egress_ether(struct __sk_buff *skb)
 {

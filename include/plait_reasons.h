@@ -40,6 +40,7 @@
 	/* refused at the door */ \
 	X(PLAIN_TCP_REFUSED, plain_tcp_refused, "connections without MPTCP on the concentrator's port") \
 	X(JOIN_WITH_PAYLOAD, join_with_payload, "SYNs with MP_JOIN and a payload, dropped (plain-mode-08 §4.2)") \
+	X(JOIN_NOT_ALLOWED, join_not_allowed, "own SYNs with MP_JOIN to an address a CPE announced that is outside customer.allow, dropped") \
 	X(SOURCE_NOT_ALLOWED, source_not_allowed, "connections from outside customer.allow; CPE: to a binding, and not from a concentrator") \
 	X(DRAINING, draining, "connections refused, and health checks dropped, because plaitd drains") \
 	X(SYN_CHECKSUM, syn_checksum, "held SYNs with a wrong TCP checksum") \

@@ -20,19 +20,35 @@ static __always_inline int send_twice(struct __sk_buff *skb)
 	return verdict(VERDICT_NEXT, PLAIT_SYN_SENT_TWICE);
 }
 
-static __always_inline int leg_egress(struct __sk_buff *skb, __u32 l2_bytes)
+static __always_inline bool is_of_leg(struct __sk_buff *skb)
 {
-	struct segment segment;
+	return skb->mark == settings.mark_base + PLAIT_MARK_LEG;
+}
 
-	if (skb->mark != settings.mark_base + PLAIT_MARK_LEG)
-		return VERDICT_NEXT;
+enum leg_segment {
+	LEG_CAPABLE, /* its first SYN or SYN+ACK */
+	LEG_JOIN, /* the SYN of a further subflow; the kernel retransmits it whole */
+	LEG_OTHER, /* or of no leg */
+};
+
+/* What leaves, with the DSCP of its socket. The segment is filled in unless it is LEG_OTHER. */
+static __always_inline enum leg_segment leg_leaves(struct __sk_buff *skb, __u32 l2_bytes,
+						   struct segment *segment)
+{
+	if (!is_of_leg(skb))
+		return LEG_OTHER;
 	mark_as_socket(skb, l2_bytes);
-	if (parse_tcp(skb, l2_bytes, &segment) != PARSED_TCP || !(segment.flags & TCP_SYN))
-		return VERDICT_NEXT;
-	if (read_options(skb, &segment).mptcp == MPTCP_JOIN)
-		return VERDICT_NEXT; /* the kernel retransmits these whole */
+	if (parse_tcp(skb, l2_bytes, segment) != PARSED_TCP || !(segment->flags & TCP_SYN))
+		return LEG_OTHER;
+	if (read_options(skb, segment).mptcp != MPTCP_JOIN)
+		return LEG_CAPABLE;
+	return is_syn(segment) ? LEG_JOIN : LEG_OTHER;
+}
+
+static __always_inline int capable_leaves(struct __sk_buff *skb, const struct segment *segment)
+{
 	/* a SYN without its payload is a retransmission; the agent starts afresh instead */
-	if (is_syn(&segment) && !segment.payload_bytes)
+	if (is_syn(segment) && !segment->payload_bytes)
 		return verdict(VERDICT_DROP, PLAIT_SYN_BARE_DROPPED);
 	return send_twice(skb);
 }

@@ -143,6 +143,43 @@ Test(leg_egress, customer_egress_does_the_same)
 	cr_expect_str_eq(run_program(stage, "customer_egress", &data, LEG), "next");
 }
 
+/* What a CPE announces, its concentrator's kernel joins: customer.allow holds for that too. */
+Test(leg_egress, concentrator_joins_none_but_allowed_addresses)
+{
+	struct stage *stage = stage_open(CONCENTRATOR);
+	struct recipe join_v4 = leg(leg_v4, SYN, OCTETS(MP_JOIN), nothing);
+	struct recipe join_v6 = leg(leg_v6, SYN, OCTETS(MP_JOIN), nothing);
+	struct recipe answer = leg(leg_v4, SYN | ACK, OCTETS(30, 16, 0x10, [15] = 0), nothing);
+
+	stage_disallow(stage, NULL, 0);
+	stage_allow(stage, "203.0.113.0", 31);
+	cr_expect_str_eq(run_program(stage, "customer_egress", &join_v4, LEG), "next");
+	cr_expect_str_eq(run_program(stage, "customer_egress", &join_v6, LEG),
+			 "drop join_not_allowed");
+	stage_disallow(stage, "203.0.113.0", 31);
+	cr_expect_str_eq(run_program(stage, "customer_egress", &join_v4, LEG),
+			 "drop join_not_allowed");
+	cr_expect_str_eq(run_program(stage, "customer_egress", &join_v4, 0), "next",
+			 "somebody else's");
+	cr_expect_str_eq(run_program(stage, "customer_egress", &answer, LEG), "next");
+}
+
+Test(leg_egress, concentrator_joins_nobody_in_the_internet)
+{
+	struct stage *stage = stage_open(CONCENTRATOR);
+	struct recipe join = leg(leg_v4, SYN, OCTETS(MP_JOIN), nothing);
+	struct recipe capable = leg(leg_v4, SYN, OCTETS(MP_CAPABLE), preamble);
+	uint32_t ifindex = stage_ifindex("wan0");
+
+	cr_expect_str_eq(run_program(stage, "internet_egress", &join, LEG),
+			 "drop join_not_allowed");
+	cr_expect_str_eq(run_program(stage, "internet_egress", &capable, LEG), "next");
+	cr_expect_str_eq(run_program(stage, "internet_egress", &join, 0), "next");
+	stage_put(stage, "customer_interfaces", &ifindex, &(uint8_t){1});
+	cr_expect_str_eq(run_program(stage, "internet_egress", &join, LEG), "next",
+			 "one interface is both");
+}
+
 Test(leg_egress, touches_its_own_mark_only)
 {
 	struct stage *stage = stage_open(CPE);

@@ -87,6 +87,10 @@ static const struct row cpe_rows[] = {
 
 static const struct row concentrator_rows[] = {
 	{"internet_ingress", "drop source_not_allowed", {CUSTOMER, .flags = SYN}, 0},
+	{"internet_egress",
+	 "drop join_not_allowed",
+	 {CUSTOMER, .flags = SYN, .options = MP_JOIN},
+	 LEG},
 	{"customer_ingress",
 	 "next syn_without_payload",
 	 {CUSTOMER, .flags = SYN, .options = MP_CAPABLE},

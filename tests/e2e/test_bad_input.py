@@ -14,7 +14,7 @@ import pytest
 from conftest import PlaitLab
 from netns import (MSG_FASTOPEN, Server, connect, echo, error_of, eventually, inside,
                    mptcp_socket, read_exactly, tcp_socket)
-from wire import RST, Capture
+from wire import RST, SYN, Capture
 
 CONC_V4, CONC_V6, PORT = "10.1.0.1", "fd10:1::1", PlaitLab.PORT
 TCP, UDP = 6, 17
@@ -213,6 +213,16 @@ def test_S1_nobody_connects_from_the_internet_side(to):
 
 # SYNs by scapy: what no socket would send
 
+@contextlib.contextmanager
+def endpoint_announced(lab, address):
+    """By every MPTCP connection of the CPE's."""
+    lab.run("cpe", ["ip", "mptcp", "endpoint", "add", address, "id", "77", "signal"])
+    try:
+        yield
+    finally:
+        lab.run("cpe", ["ip", "mptcp", "endpoint", "del", "id", "77"])
+
+
 def send_syn(lab, payload, mptcp_option, checksum=None, source="10.1.0.2"):
     """One SYN out of the CPE's link 1; returns its source port."""
     from scapy.layers.inet import IP, TCP as Tcp  # pylint: disable=import-outside-toplevel
@@ -240,6 +250,21 @@ def test_W2_join_with_a_preamble(conc):
         port = send_syn(conc, pm(conc.SERVER_V4) + b"\0", JOIN)
         eventually(lambda: link.syns(port), what="the SYN")
         assert not answers(link, port)
+
+
+@pytest.mark.parametrize("announced, toward", [("203.0.113.2", "net0"), ("10.2.0.2", "w2")])
+def test_S1_announced_address_that_is_not_allowed_is_not_joined(conc, announced, toward):
+    """ADD_ADDR makes a kernel connect: not to what is no CPE."""
+    before = conc.counters("conc")
+    with Server(conc, "server", conc.SERVER_V4, echo) as server, \
+            Capture(conc, "conc", toward) as capture, endpoint_announced(conc, announced), \
+            in_syn(conc, pm(conc.SERVER_V4, server.port) + b"\0") as client:
+        client.sendall(b"on")
+        assert read_exactly(client, 2) == b"on"
+        eventually(lambda: conc.since("conc", before).get("join_not_allowed"), what="counting")
+        assert not [packet for packet in capture.tcp(PORT) if packet.flags & SYN]
+        client.sendall(b"and on")
+        assert read_exactly(client, 6) == b"and on"
 
 
 def test_W1_syn_with_a_wrong_checksum(conc):
