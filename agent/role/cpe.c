@@ -451,7 +451,8 @@ static void report_link(const struct link *link, struct link_report *out)
 	memcpy(out->type, link->config->type, sizeof(out->type));
 	out->use = uses[link->config->use];
 	out->weight = link->config->weight;
-	out->condition = link->spared ? "poor" : link_why_text(state->why);
+	out->condition =
+		link_state_in_use(state) && link->spared ? "poor" : link_why_text(state->why);
 	out->rtt_us = state->rtt_us;
 	out->rtt_min_us = state->rtt_min_us;
 	out->loss_permille = state->loss_permille;

@@ -238,13 +238,11 @@ static void judge_poor(struct links *links, struct link *link, uint64_t now)
 {
 	struct poor_load load = poor_load(links, link, now);
 
-	/* one that fails begins anew when it is back */
-	if (!link_state_in_use(&link->state) && !link->spared)
-		link->poor = (struct poor){};
-	if (!link_state_in_use(&link->state) || !poor_update(&link->poor, &load, now))
+	if (link_state_in_use(&link->state) ? !poor_update(&link->poor, &load, now)
+					    : !poor_failed(&link->poor, now))
 		return;
 	log_notice("link %s: %s", link->config->name,
-		   link->poor.is ? "poor beside the others: spared by bulk" : "tried again");
+		   link->poor.is ? "poor beside the others: spared by bulk" : "poor no more");
 	pthread_rwlock_wrlock(&links->lock);
 	link->spared = link->poor.is;
 	pthread_rwlock_unlock(&links->lock);

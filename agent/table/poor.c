@@ -10,6 +10,7 @@ enum {
 	BUSY_MS = 200,
 	LOOKS = 2,
 	ALIVE_BYTES = 50, /* in these looks: else it is silent */
+	FAILING_SECONDS = 2, /* so long before it fails it may look poor */
 	HOLD_MIN_SECONDS = 10,
 	HOLD_MAX_SECONDS =
 		120, /* twice as long each time; one that was not poor for longer begins anew */
@@ -55,4 +56,14 @@ bool poor_update(struct poor *poor, const struct poor_load *load, uint64_t now_n
 	poor->looks = 0;
 	begin(poor, now_ns);
 	return true;
+}
+
+bool poor_failed(struct poor *poor, uint64_t now_ns)
+{
+	bool was = poor->is;
+
+	if (was && now_ns - poor->since_ns > FAILING_SECONDS * SECOND_NS)
+		return false;
+	*poor = (struct poor){};
+	return was;
 }

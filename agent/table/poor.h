@@ -29,4 +29,10 @@ struct poor_load {
 /* True if it becomes poor by this, or is to be tried again. */
 bool poor_update(struct poor *poor, const struct poor_load *load, uint64_t now_ns);
 
+/*
+ * The link is not used for now, and begins anew when it is back; but if it had been poor for
+ * a while, that still holds then. True if it is poor no more: it had only begun to fail.
+ */
+bool poor_failed(struct poor *poor, uint64_t now_ns);
+
 #endif

@@ -88,3 +88,24 @@ Test(poor, begins_anew_after_a_good_time)
 	found = change(&poor, &starved, tried + 130 * SECOND, tried + 140 * SECOND);
 	cr_expect_eq(change(&poor, &idle, found, found + 200 * SECOND) - found, 10 * SECOND);
 }
+
+Test(poor, was_the_beginning_of_a_failure)
+{
+	struct poor poor = {};
+	uint64_t at = change(&poor, &starved, SECOND, 2 * SECOND);
+
+	cr_expect(poor_failed(&poor, at + 2 * SECOND));
+	cr_expect_not(poor.is);
+	cr_expect_not(poor_failed(&poor, at + 2 * SECOND + 50 * MS), "told once");
+	cr_expect(change(&poor, &starved, 10 * SECOND, 11 * SECOND), "as ever when it is back");
+}
+
+Test(poor, goes_on_over_a_failure_later)
+{
+	struct poor poor = {};
+	uint64_t at = change(&poor, &starved, SECOND, 2 * SECOND);
+
+	cr_expect_not(poor_failed(&poor, at + 2 * SECOND + MS));
+	cr_expect(poor.is);
+	cr_expect_eq(change(&poor, &starved, at + 9 * SECOND, at + 12 * SECOND), at + 10 * SECOND);
+}
