@@ -15,6 +15,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lab"))
 # pylint: disable=wrong-import-position
 import weather  # noqa: E402
 from lab import Lab  # noqa: E402
+from netns import eventually  # noqa: E402
 
 
 class PlaitLab(Lab):
@@ -27,6 +28,13 @@ class PlaitLab(Lab):
         """The counters that grew, and by how much."""
         return {name: value - before[name] for name, value in self.counters(role).items()
                 if value != before[name]}
+
+    def wait_answered(self, count=1):
+        """Until so many concentrators answer the CPE: before that, connections go direct."""
+        def answering():
+            listed = json.loads(self.plaitctl("cpe", "concentrators", "--json").stdout)
+            return sum(one["answers"] for one in listed["concentrators"]) == count
+        eventually(answering, 10, "answers to health checks")
 
     def sessions(self, role, port=None):
         """Sessions, those to one remote port if given."""

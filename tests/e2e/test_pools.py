@@ -283,6 +283,7 @@ def test_B1_restarted_agent_lets_ports_of_its_earlier_life_rest():
         lab.plaitd("conc", lab.conc_config)
         assert "30 external ports of an earlier run rest" in lab.log("conc")
         assert len(bindings(lab)) == 30
+        lab.wait_answered()
         for _ in range(30):
             stack.enter_context(begin(lab, listener, lab.SERVER_V4)[0])
         after = set(listener.peers) - before
