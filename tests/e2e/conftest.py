@@ -36,6 +36,15 @@ class PlaitLab(Lab):
             return sum(one["answers"] for one in listed["concentrators"]) == count
         eventually(answering, 10, "answers to health checks")
 
+    def kill_and_restart(self, role, config):
+        """As after a crash; new connections are bonded again."""
+        agent = self.agents.pop(role)
+        agent.process.kill()
+        agent.process.wait()
+        self.plaitd(role, config)
+        if "cpe" in self.agents:
+            self.wait_answered()
+
     def sessions(self, role, port=None):
         """Sessions, those to one remote port if given."""
         listed = json.loads(self.plaitctl(role, "sessions", "--json").stdout)["sessions"]

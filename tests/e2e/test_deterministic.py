@@ -144,10 +144,7 @@ def test_T2_deterministic_after_a_restart():
         for _ in range(10):
             stack.enter_context(seen(lab, listener)[0])
         before = set(listener.peers)
-        agent = lab.agents.pop("conc")
-        agent.process.kill()
-        agent.process.wait()
-        lab.plaitd("conc", lab.conc_config)
+        lab.kill_and_restart("conc", lab.conc_config)
         assert "10 external ports of an earlier run rest" in lab.log("conc")
         for _ in range(10):
             stack.enter_context(seen(lab, listener)[0])

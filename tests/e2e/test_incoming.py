@@ -299,10 +299,7 @@ def test_T3_bindings_that_cannot_be_are_refused(lab):
 def test_T3_configured_bindings_outlive_a_killed_run():
     with let_in() as lab, Server(lab, "host", lab.HOST_V4, echo, SERVICE):
         for role in ("conc", "cpe"):
-            agent = lab.agents.pop(role)
-            agent.process.kill()
-            agent.process.wait()
-            lab.plaitd(role, agent.config.read_text())
+            lab.kill_and_restart(role, lab.agents[role].config.read_text())
         with connect(lab, "server", EXTERNAL["v4"], PORT) as client:
             client.sendall(b"x")
             assert read_exactly(client, 1) == b"x"

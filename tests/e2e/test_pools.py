@@ -277,13 +277,9 @@ def test_B1_restarted_agent_lets_ports_of_its_earlier_life_rest():
         for _ in range(30):
             stack.enter_context(begin(lab, listener, lab.SERVER_V4)[0])
         before = set(listener.peers)
-        agent = lab.agents.pop("conc")
-        agent.process.kill()
-        agent.process.wait()
-        lab.plaitd("conc", lab.conc_config)
+        lab.kill_and_restart("conc", lab.conc_config)
         assert "30 external ports of an earlier run rest" in lab.log("conc")
         assert len(bindings(lab)) == 30
-        lab.wait_answered()
         for _ in range(30):
             stack.enter_context(begin(lab, listener, lab.SERVER_V4)[0])
         after = set(listener.peers) - before
