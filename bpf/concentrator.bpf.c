@@ -7,6 +7,7 @@
  */
 #include "lib/count.h"
 #include "lib/dscp.h"
+#include "lib/fragments.h"
 #include "lib/hold.h"
 #include "lib/icmp.h"
 #include "lib/parse.h"
@@ -99,7 +100,7 @@ int customer_ingress(struct __sk_buff *skb)
 		return steer_let_go(skb, 0);
 	if (is_turned(skb))
 		return steer_error(skb);
-	if (parse_tcp(skb, ETH_HLEN, &segment) != PARSED_TCP)
+	if (parse_packet(skb, ETH_HLEN, &segment) != PARSED_TCP)
 		return VERDICT_NEXT;
 	note_answer(&segment);
 	if (!is_for_customers(&segment))
@@ -148,6 +149,27 @@ static __always_inline int to_foreign_address(struct __sk_buff *skb, const struc
 	return nobody_s(skb, segment);
 }
 
+/* Nobody is told that nobody waits for it (plain-mode-08 §5.1.1). */
+static __always_inline int datagram_from_internet(struct __sk_buff *skb,
+						  const struct segment *segment)
+{
+	struct plait_session_value *session = session_find(segment, DOWN);
+	struct bpf_sock *sk;
+
+	if (session)
+		session_account(session, skb, DOWN, segment->flags);
+	if (is_local_address(&segment->destination))
+		return VERDICT_NEXT;
+	sk = lookup_datagram(skb, segment);
+	if (sk) {
+		bpf_sk_release(sk);
+		return steer_datagram(skb, segment);
+	}
+	if (is_within(&pool_prefixes, &segment->destination))
+		return verdict(VERDICT_DROP, PLAIT_DATAGRAM_UNSOLICITED);
+	return VERDICT_NEXT;
+}
+
 /* A configured binding lets it in: plain-mode-08 §4.4.2 (1). */
 static __always_inline bool is_let_in(const struct segment *segment)
 {
@@ -176,8 +198,16 @@ int internet_ingress(struct __sk_buff *skb)
 		return steer_let_go(skb, mark_of(PLAIT_MARK_STEER));
 	if (is_turned(skb))
 		return steer_error(skb);
-	if (parse_tcp(skb, ETH_HLEN, &segment) != PARSED_TCP)
+	switch (parse_packet(skb, ETH_HLEN, &segment)) {
+	case PARSED_TCP:
+		break;
+	case PARSED_UDP:
+		return datagram_from_internet(skb, &segment);
+	case PARSED_LATER_FRAGMENT:
+		return first_was_steered(&segment) ? give_datagram(skb) : VERDICT_NEXT;
+	default:
 		return is_error_for_us(skb, ETH_HLEN) ? steer_error(skb) : VERDICT_NEXT;
+	}
 	if (is_for_customers(&segment) && !on_customer_side(skb))
 		return verdict(VERDICT_DROP, PLAIT_SOURCE_NOT_ALLOWED);
 	note_answer(&segment);
@@ -210,7 +240,7 @@ int internet_egress(struct __sk_buff *skb)
 	struct plait_session_value *session;
 	struct segment segment;
 
-	if (parse_tcp(skb, ETH_HLEN, &segment) != PARSED_TCP)
+	if (parse_packet(skb, ETH_HLEN, &segment) > PARSED_UDP)
 		return is_error_for_us(skb, ETH_HLEN) ? turn_error_round(skb) : VERDICT_NEXT;
 	if (is_of_leg(skb) && !on_customer_side(skb) && is_syn(&segment) &&
 	    read_options(skb, &segment).mptcp == MPTCP_JOIN)

@@ -5,7 +5,9 @@
  * legs' SYNs go twice, and those that concentrators send to a binding are held.
  */
 #include "lib/count.h"
+#include "lib/datagram.h"
 #include "lib/dscp.h"
+#include "lib/fragments.h"
 #include "lib/hold.h"
 #include "lib/icmp.h"
 #include "lib/parse.h"
@@ -23,6 +25,12 @@ struct {
 	__type(value, __u8);
 } concentrators SEC(".maps");
 
+static __always_inline int bond(struct __sk_buff *skb, const struct segment *segment)
+{
+	return segment->protocol == IPPROTO_TCP ? hold_plain(skb, segment)
+						: steer_datagram(skb, segment);
+}
+
 static __always_inline int new_connection(struct __sk_buff *skb, const struct segment *segment)
 {
 	if (is_for_this_machine(&segment->destination))
@@ -35,7 +43,7 @@ static __always_inline int new_connection(struct __sk_buff *skb, const struct se
 	case PLAIT_DROP:
 		return verdict(VERDICT_DROP, PLAIT_DROP_POLICY);
 	default:
-		return hold_plain(skb, segment);
+		return bond(skb, segment);
 	}
 }
 
@@ -56,6 +64,19 @@ static __always_inline int no_session(struct __sk_buff *skb, const struct segmen
 	return verdict(VERDICT_NEXT, PLAIT_DIRECT_STATELESS);
 }
 
+static __always_inline int datagram_from_lan(struct __sk_buff *skb, const struct segment *segment)
+{
+	struct plait_session_value *session;
+
+	if (!settings.bond_udp)
+		return verdict(VERDICT_NEXT, PLAIT_DIRECT_OTHER);
+	session = session_find(segment, UP);
+	if (!session)
+		return new_connection(skb, segment);
+	session_account(session, skb, UP, segment->flags);
+	return steer_datagram(skb, segment);
+}
+
 SEC("tc")
 int lan_ingress(struct __sk_buff *skb)
 {
@@ -64,13 +85,18 @@ int lan_ingress(struct __sk_buff *skb)
 
 	if (skb->mark == mark_of(PLAIT_MARK_LET_GO))
 		return steer_let_go(skb, mark_of(PLAIT_MARK_STEER));
-	switch (parse_tcp(skb, ETH_HLEN, &segment)) {
+	switch (parse_packet(skb, ETH_HLEN, &segment)) {
 	case PARSED_OTHER:
 		if (is_error_for_us(skb, ETH_HLEN))
 			return steer_error(skb);
 		return verdict(VERDICT_NEXT, PLAIT_DIRECT_OTHER);
 	case PARSED_MALFORMED:
 		return verdict(VERDICT_DROP, PLAIT_DROP_MALFORMED);
+	case PARSED_UDP:
+		return datagram_from_lan(skb, &segment);
+	case PARSED_LATER_FRAGMENT:
+		return first_was_steered(&segment) ? give_datagram(skb)
+						   : verdict(VERDICT_NEXT, PLAIT_DIRECT_OTHER);
 	case PARSED_TCP:
 		break;
 	}
@@ -92,7 +118,7 @@ int lan_egress(struct __sk_buff *skb)
 	struct plait_session_value *session;
 	struct segment segment;
 
-	if (parse_tcp(skb, ETH_HLEN, &segment) != PARSED_TCP)
+	if (parse_packet(skb, ETH_HLEN, &segment) > PARSED_UDP)
 		return VERDICT_NEXT;
 	session = session_find(&segment, DOWN);
 	if (session)
@@ -175,7 +201,7 @@ int leg_ingress_ether(struct __sk_buff *skb)
 
 	if (skb->mark == mark_of(PLAIT_MARK_LET_GO))
 		return steer_let_go(skb, 0);
-	if (parse_tcp(skb, ETH_HLEN, &segment) != PARSED_TCP)
+	if (parse_packet(skb, ETH_HLEN, &segment) != PARSED_TCP)
 		return VERDICT_NEXT;
 	note_answer(&segment);
 	if (is_syn(&segment) && has_binding(&segment))
@@ -189,7 +215,7 @@ int leg_ingress_raw(struct __sk_buff *skb)
 {
 	struct segment segment;
 
-	if (parse_tcp(skb, 0, &segment) == PARSED_TCP)
+	if (parse_packet(skb, 0, &segment) == PARSED_TCP)
 		note_answer(&segment);
 	return VERDICT_NEXT;
 }

@@ -70,6 +70,14 @@ struct plait_session_value {
 	__u64 down_bytes; /* BPF */
 	enum plait_session_state state; /* BPF */
 	__u32 flags; /* agent, once */
+	__u32 worker; /* agent, once; who has a UDP session of the CPE's */
+	__u32 pad;
+};
+
+/* Datagrams that come in fragments, by what their later ones have (plain-mode-08 §5.3.2). */
+struct plait_fragment_key {
+	struct plait_addr source, destination; /* port 0 */
+	__u32 id; /* as in the header */
 };
 
 /* A session that is gone, but may be not everywhere. Agent writes, once. */
@@ -153,13 +161,15 @@ struct plait_settings {
 	/* loopback ports of listeners for SYNs let go, by worker * 2 + enum plait_side */
 	__be16 listener_v4[PLAIT_MAX_LISTENERS];
 	__be16 listener_v6[PLAIT_MAX_LISTENERS];
+	__u32 bond_udp; /* CPE: the policy is for UDP too */
 	__u32 hold; /* 0: the kernel answers SYNs with a payload at once */
 	/* CPE: where a listener for MP_JOINs is for each port of a binding; port 0 */
 	struct plait_addr join_v4, join_v6;
 };
 
 _Static_assert(sizeof(struct plait_session_key) == 44, "layout of plait_session_key");
-_Static_assert(sizeof(struct plait_session_value) == 56, "layout of plait_session_value");
+_Static_assert(sizeof(struct plait_session_value) == 64, "layout of plait_session_value");
+_Static_assert(sizeof(struct plait_fragment_key) == 44, "layout of plait_fragment_key");
 _Static_assert(sizeof(struct plait_lapsed_value) == 8, "layout of plait_lapsed_value");
 _Static_assert(sizeof(struct plait_binding_key) == 24, "layout of plait_binding_key");
 _Static_assert(sizeof(struct plait_binding_value) == 56, "layout of plait_binding_value");

@@ -40,6 +40,11 @@
 	/* refused at the door */ \
 	X(PLAIN_TCP_REFUSED, plain_tcp_refused, "connections without MPTCP on the concentrator's port") \
 	X(JOIN_WITH_PAYLOAD, join_with_payload, "SYNs with MP_JOIN and a payload, dropped (plain-mode-08 §4.2)") \
+	X(DATAGRAM_STEERED, datagram_steered, "datagrams of UDP sessions, or their fragments, given to the agent") \
+	X(DATAGRAM_UNSOLICITED, datagram_unsolicited, "datagrams to a pool that no session expects, dropped (plain-mode-08 §5.1.1)") \
+	X(UDP_QUEUE_FULL, udp_queue_full, "datagrams dropped: those before them have waited for udp_queue") \
+	X(UDP_SEND_FAILED, udp_send_failed, "datagrams the kernel would not send, such as too long ones") \
+	X(UDP_RECORD_CUT, udp_record_cut, "UDP sessions whose leg ended within a datagram") \
 	X(JOIN_NOT_ALLOWED, join_not_allowed, "own SYNs with MP_JOIN to an address a CPE announced that is outside customer.allow, dropped") \
 	X(SOURCE_NOT_ALLOWED, source_not_allowed, "connections from outside customer.allow; CPE: to a binding, and not from a concentrator") \
 	X(DRAINING, draining, "connections refused, and health checks dropped, because plaitd drains") \

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "checksum.h"
 #include "plait_pm.h"
 
 /*
@@ -230,33 +231,6 @@ int syn_segment_read(const uint8_t *frame, size_t len, struct syn_segment *out)
 	return 0;
 }
 
-/* Internet checksum (RFC 1071) in pieces; every piece but the last has an even length. */
-static uint32_t sum(uint32_t before, const uint8_t *bytes, size_t len)
-{
-	for (; len >= 2; bytes += 2, len -= 2)
-		before += get16(bytes);
-	return len ? before + (bytes[0] << 8) : before;
-}
-
-static uint16_t fold(uint32_t total)
-{
-	total = (total & 0xffff) + (total >> 16);
-	return total + (total >> 16);
-}
-
-static size_t ip_bytes(uint8_t family)
-{
-	return family == AF_INET ? 4 : 16;
-}
-
-static uint32_t pseudo_header_sum(const struct plait_addr *from, const struct plait_addr *to,
-				  uint8_t l4_proto, size_t l4_bytes)
-{
-	uint32_t total = sum(l4_proto + l4_bytes, from->ip, ip_bytes(from->family));
-
-	return sum(total, to->ip, ip_bytes(to->family));
-}
-
 /* RFC 1624 eqn. 3: what an octet pair of the header was and is. */
 static uint16_t checksum_changed(uint16_t checksum, uint16_t was, uint16_t is)
 {
@@ -289,13 +263,13 @@ int syn_segment_complete_checksum(uint8_t *frame, size_t len, const struct syn_s
 
 	if (syn->l4_offset + l4_bytes > len)
 		return -EBADMSG;
-	pseudo = pseudo_header_sum(&syn->source, &syn->destination, IPPROTO_TCP, l4_bytes);
-	if (fold(sum(pseudo, tcp, l4_bytes)) == 0xffff)
+	pseudo = checksum_pseudo_header(&syn->source, &syn->destination, IPPROTO_TCP, l4_bytes);
+	if (checksum_fold(checksum_add(pseudo, tcp, l4_bytes)) == 0xffff)
 		return 0;
-	if (get16(tcp + TCP_CHECKSUM) != fold(pseudo))
+	if (get16(tcp + TCP_CHECKSUM) != checksum_fold(pseudo))
 		return -EBADMSG;
 	/* the field already holds what the pseudo-header adds */
-	put16(tcp + TCP_CHECKSUM, ~fold(sum(0, tcp, l4_bytes)));
+	put16(tcp + TCP_CHECKSUM, ~checksum_fold(checksum_add(0, tcp, l4_bytes)));
 	return 0;
 }
 
@@ -326,7 +300,7 @@ static void write_ip_header(uint8_t *ip, const struct plait_addr *from, const st
 	ip[IPV4_PROTOCOL] = l4_proto;
 	memcpy(ip + IPV4_SOURCE, from->ip, 4);
 	memcpy(ip + IPV4_DESTINATION, to->ip, 4);
-	put16(ip + IPV4_CHECKSUM, ~fold(sum(0, ip, IPV4_BYTES)));
+	put16(ip + IPV4_CHECKSUM, ~checksum_fold(checksum_add(0, ip, IPV4_BYTES)));
 }
 
 int rst_for_syn_write(const struct syn_segment *syn, uint8_t *packet, size_t size)
@@ -347,8 +321,8 @@ int rst_for_syn_write(const struct syn_segment *syn, uint8_t *packet, size_t siz
 	put32(tcp + TCP_ACK, syn->seq + 1 + syn->payload_len);
 	tcp[TCP_OFFSET] = TCP_BYTES / 4 << 4;
 	tcp[TCP_FLAGS] = TCP_FLAG_RST | TCP_FLAG_ACK;
-	pseudo = pseudo_header_sum(from, to, IPPROTO_TCP, TCP_BYTES);
-	put16(tcp + TCP_CHECKSUM, ~fold(sum(pseudo, tcp, TCP_BYTES)));
+	pseudo = checksum_pseudo_header(from, to, IPPROTO_TCP, TCP_BYTES);
+	put16(tcp + TCP_CHECKSUM, ~checksum_fold(checksum_add(pseudo, tcp, TCP_BYTES)));
 	return header_bytes + TCP_BYTES;
 }
 
@@ -384,7 +358,7 @@ int icmp_unreachable_write(const uint8_t *frame, const struct syn_segment *syn,
 	write_icmp_head(icmp, to->family, net);
 	memcpy(icmp + ICMP_BYTES, frame + syn->l3_offset, quoted);
 	if (to->family == AF_INET6)
-		before = pseudo_header_sum(from, to, IPPROTO_ICMPV6, icmp_bytes);
-	put16(icmp + ICMP_CHECKSUM, ~fold(sum(before, icmp, icmp_bytes)));
+		before = checksum_pseudo_header(from, to, IPPROTO_ICMPV6, icmp_bytes);
+	put16(icmp + ICMP_CHECKSUM, ~checksum_fold(checksum_add(before, icmp, icmp_bytes)));
 	return header_bytes + icmp_bytes;
 }

@@ -280,6 +280,7 @@ static const struct range route_protocol = {5, 255}; /* below are the kernel's (
 static const uint32_t duration_ms = 1;
 static const uint32_t check_ms = 100;
 static const uint32_t udp_lifetime_ms = 120 * 1000; /* RFC 4787 REQ-5 */
+static const uint32_t udp_queue_ms = 20;
 
 static const struct list links, concentrators, subscribers;
 
@@ -466,6 +467,7 @@ static const struct key root_keys[] = {
 	{"handshake", walk_word, handshake_words, AT(handshake), FOR_BOTH},
 	{"congestion_control", walk_word, congestion_words, AT(congestion), FOR_BOTH},
 	{"udp", config_read_udp, NULL, AT(udp), FOR_BOTH},
+	{"udp_queue", walk_duration, &udp_queue_ms, AT(udp_queue_ms), FOR_BOTH},
 	{"preserve_source", walk_mapping, &preserve, 0, FOR_BOTH},
 	{"dscp", read_dscp, &dscp, AT(dscp), FOR_BOTH},
 	{"fastclose_on_expiry", walk_bool, NULL, AT(fastclose_on_expiry), FOR_BOTH},
@@ -513,6 +515,7 @@ static void set_defaults(struct config *config)
 	config->dscp.leg = config->dscp.plain = CONFIG_DSCP_PRESERVE;
 	config->lifetimes.tcp_established_ms = 7440 * 1000;
 	config->lifetimes.tcp_transitory_ms = 240 * 1000;
+	config->udp_queue_ms = 500;
 	config->lifetimes.reset_ms = 240 * 1000;
 	config->lifetimes.udp_ms = 300 * 1000;
 	config->max_sessions = 65536;

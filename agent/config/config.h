@@ -152,6 +152,7 @@ struct config {
 	struct config_subscriber_limits subscriber_limits; /* limits.subscriber */
 	unsigned int binding_count;
 	struct config_binding bindings[CONFIG_MAX_BINDINGS];
+	uint32_t udp_queue_ms; /* how long datagrams may wait for their leg, default 500 */
 	uint32_t drain_ms; /* how long SIGTERM lets sessions finish, default 0 */
 
 	/* role: cpe */

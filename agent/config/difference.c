@@ -61,6 +61,7 @@ static const struct part parts[] = {
 	PART("limits.subscriber.new_per_second", subscriber_limits.new_per_s, CHANGES),
 	PART("bindings", binding_count, STAYS),
 	PART("bindings", bindings, STAYS),
+	PART("udp_queue", udp_queue_ms, CHANGES),
 	PART("drain", drain_ms, CHANGES),
 
 	PART("lan.interfaces", lan, STAYS),

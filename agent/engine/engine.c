@@ -27,6 +27,8 @@ unsigned int engine_worker_count(const struct config *config)
 static void take_start(struct worker *worker, const struct worker_start *start)
 {
 	worker->tap_fd = start->tap_fd;
+	for (unsigned int i = 0; i < 2; i++)
+		worker->datagram_port[i].fd = start->datagram_fd[i];
 	worker->listener_count = start->listener_count;
 	for (unsigned int i = 0; i < start->listener_count; i++)
 		worker->listeners[i] = (struct listener){.worker = worker,

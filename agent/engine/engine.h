@@ -17,6 +17,7 @@ struct engine {
 /* What a worker starts with. fds become the worker's. */
 struct worker_start {
 	int tap_fd;
+	int datagram_fd[2]; /* of each family; -1: none */
 	unsigned int listener_count;
 	struct {
 		int fd;

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "datagrams.h"
 #include "port/mptcp.h"
 #include "port/sockets.h"
 #include "port/tap.h"
@@ -138,7 +139,9 @@ static size_t early_bytes(struct worker *worker, struct session *session, const 
 	*out = worker->scratch;
 	if (!accepts_plain(session))
 		return 0;
-	if (held) {
+	if (session->datagrams) {
+		n = (ssize_t)datagrams_waiting(session->datagrams, out);
+	} else if (held) {
 		*out = held->frame + held->syn.payload_offset;
 		n = held->syn.payload_len;
 	} else {
@@ -162,17 +165,27 @@ static int publish(struct worker *worker, struct session *session)
 	}
 	err = dataplane_session_add(worker->dataplane, &session->key,
 				    session->transparent ? PLAIT_SESSION_TRANSPARENT : 0,
-				    worker->now_ns);
+				    worker->index, worker->now_ns);
 	session->published = !err;
 	return err;
+}
+
+/* What a UDP session has more than a TCP one. */
+static bool is_equipped(struct session *session)
+{
+	if (session->key.protocol == IPPROTO_UDP && !session->datagrams)
+		session->datagrams = datagrams_new();
+	return session->datagrams || session->key.protocol == IPPROTO_TCP;
 }
 
 static void dial(struct worker *worker, struct session *session)
 {
 	const uint8_t *early;
 	size_t len = early_bytes(worker, session, &early);
-	int fd = worker->ops->dial(worker->ops->role, session, early, len);
+	int fd = -ENOMEM;
 
+	if (is_equipped(session))
+		fd = worker->ops->dial(worker->ops->role, session, early, len);
 	if (fd >= 0)
 		fd = worker_side_open(worker, session, dialled_side(session), fd);
 	if (fd < 0) {
@@ -285,12 +298,24 @@ static void start_relay(struct worker *worker, struct session *session)
 	relay_start(worker, session);
 }
 
+/* The host waits for no handshake. */
+static void start_datagrams(struct worker *worker, struct session *session)
+{
+	datagrams_sent(session->datagrams, session->early_bytes);
+	session->early_bytes = 0;
+	relay_start(worker, session);
+}
+
 static void dial_done(struct worker *worker, struct session *session)
 {
 	session->dialled = true;
 	take_answer(worker, session);
 	if (session->stage == STAGE_LATE)
 		return; /* until somebody claims it */
+	if (session->datagrams && accepts_plain(session)) {
+		start_datagrams(worker, session);
+		return;
+	}
 	if (accepted(session)->fd < 0)
 		let_go(worker, session);
 	else if (accepts_plain(session) || session->preamble_done)
@@ -453,7 +478,8 @@ void opening_syn(struct worker *worker, const struct plait_held_syn *record)
 
 	if (!held)
 		return;
-	session = worker_session_find(worker, &held->syn.source, &held->syn.destination);
+	session =
+		worker_session_find(worker, IPPROTO_TCP, &held->syn.source, &held->syn.destination);
 	if (session) {
 		known_syn(worker, session, held);
 		return;
@@ -470,6 +496,47 @@ void opening_syn(struct worker *worker, const struct plait_held_syn *record)
 	session->local = held->syn.destination;
 	session->asked_dscp = held->syn.dscp;
 	new_syn(worker, session);
+}
+
+/* UDP flows */
+
+static struct session *new_flow(struct worker *worker, const struct datagram *first)
+{
+	struct session *session = worker_session_new(worker);
+	enum plait_reason why = PLAIT_SESSIONS_FULL;
+
+	if (!session) {
+		count(worker, why);
+		return NULL;
+	}
+	session->accepts = SIDE_PLAIN;
+	session->key.protocol = IPPROTO_UDP;
+	session->peer = first->from;
+	session->local = first->to;
+	session->asked_dscp = first->dscp;
+	worker_session_index(worker, session);
+	if (is_equipped(session) && worker->ops->judge_plain(worker->ops->role, session, &why))
+		return session;
+	count(worker, why);
+	worker_session_free(worker, session);
+	return NULL;
+}
+
+void opening_datagram(struct worker *worker, const struct datagram *datagram)
+{
+	struct session *session =
+		worker_session_find(worker, IPPROTO_UDP, &datagram->from, &datagram->to);
+	bool first = !session;
+
+	if (first)
+		session = new_flow(worker, datagram);
+	if (!session)
+		return;
+	datagrams_queue(worker, session, datagram->bytes, datagram->len);
+	if (first)
+		dial(worker, session);
+	else if (session->stage == STAGE_RELAYING)
+		worker_session_ready(worker, session);
 }
 
 /* Accepted connections */
@@ -601,7 +668,7 @@ static void accepted_plain(struct worker *worker, struct session *session)
 void opening_accepted(struct worker *worker, enum which_side side, int fd,
 		      const struct plait_addr *peer, const struct plait_addr *local)
 {
-	struct session *session = worker_session_find(worker, peer, local);
+	struct session *session = worker_session_find(worker, IPPROTO_TCP, peer, local);
 
 	if (!session)
 		session = unannounced(worker, side, peer, local);

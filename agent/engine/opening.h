@@ -8,6 +8,9 @@
 /* A SYN came out of the ring buffer. */
 void opening_syn(struct worker *worker, const struct plait_held_syn *record);
 
+/* A host's datagram: into its session, which is opened if there is none (plain-mode-08 §5.1.1). */
+void opening_datagram(struct worker *worker, const struct datagram *datagram);
+
 /* accept() returned fd on a listener of the worker's, as that side of a session. */
 void opening_accepted(struct worker *worker, enum which_side side, int fd,
 		      const struct plait_addr *peer, const struct plait_addr *local);

@@ -1,179 +1,27 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
- * A direction takes a pipe when there is something to read, fills it from one
- * socket and empties it into the other. While the writer would block, the bytes
- * stay in the pipe and nothing more is read: the kernel's windows then stop the
- * sender. An empty pipe goes back to the pool at once. Where the pool has no pipe
- * left, bytes are copied without being kept (peek, write, then consume).
- *
- * Whether a side may be read or written is what epoll said last (edge-triggered),
- * until reading or writing finds out otherwise.
+ * A session that is open: two directions that move bytes or datagrams, until both sides
+ * have closed, one was reset, or nothing moves for too long.
  */
 #include "relay.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "datagrams.h"
 #include "port/mptcp.h"
 #include "port/sockets.h"
+#include "pump.h"
 
 enum {
-	STEPS_A_TURN = 16, /* of one direction, before others have their turn */
-	/*
-	 * Reading from MPTCP by splice, the kernel allocates pages for all that is asked
-	 * for before it looks what is there (copy_splice_read). A direction therefore
-	 * copies until it fills a read of this size, and splices from then on.
-	 */
-	COPY_BYTES = 16 * 1024,
 	BULK_BYTES = 32 * 1024, /* one way; or twice as many in the window */
 	BULK_WINDOW_NS = 250 * 1000 * 1000,
 	JOIN_AGAIN_MS = 20, /* after the kernel had refused, and bytes have moved */
 	JOIN_AFTER_MS = 100, /* or as soon as the connection is bulk */
 };
-
-enum pumped { PUMP_WAITS, PUMP_MORE, PUMP_READ_FAILED, PUMP_WRITE_FAILED };
-
-static bool would_block(void)
-{
-	return errno == EAGAIN || errno == EWOULDBLOCK;
-}
-
-static void release_pipe(struct worker *worker, struct half *half)
-{
-	if (half->pipe < 0)
-		return;
-	if (half->in_pipe)
-		pipes_discard(&worker->pipes, half->pipe);
-	else
-		pipes_give(&worker->pipes, half->pipe);
-	half->pipe = -1;
-	half->in_pipe = 0;
-}
-
-/* What recv() or splice() says when it has read nothing. */
-static enum pumped nothing_read(struct half *half, struct side *from, ssize_t n)
-{
-	if (n < 0 && !would_block())
-		return PUMP_READ_FAILED;
-	from->readable = false;
-	half->ended = n == 0;
-	return PUMP_WAITS;
-}
-
-static enum pumped fill_pipe(struct worker *worker, struct half *half, struct side *from)
-{
-	int pipe_fd = worker->pipes.pipe[half->pipe].write_fd;
-	ssize_t n = splice(from->fd, NULL, pipe_fd, NULL, PIPE_BYTES,
-			   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-
-	if (n <= 0)
-		return nothing_read(half, from, n);
-	half->moved += (uint32_t)n;
-	half->in_pipe = (uint32_t)n;
-	return PUMP_MORE;
-}
-
-static enum pumped empty_pipe(struct worker *worker, struct half *half, struct side *to)
-{
-	int pipe_fd = worker->pipes.pipe[half->pipe].read_fd;
-	ssize_t n = splice(pipe_fd, NULL, to->fd, NULL, half->in_pipe,
-			   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-
-	if (n > 0) {
-		half->in_pipe -= (uint32_t)n;
-		return PUMP_MORE;
-	}
-	if (n < 0 && !would_block())
-		return PUMP_WRITE_FAILED;
-	to->writable = false;
-	return PUMP_WAITS;
-}
-
-static ssize_t send_some(struct side *to, const uint8_t *bytes, size_t len)
-{
-	ssize_t sent = send(to->fd, bytes, len, MSG_NOSIGNAL);
-
-	if (sent < 0 && would_block())
-		sent = 0;
-	if (sent >= 0 && (size_t)sent < len)
-		to->writable = false;
-	return sent;
-}
-
-/* Small amounts are copied; what cannot be written waits in the (empty) pipe. */
-static enum pumped copy_small(struct worker *worker, struct half *half, struct side *from,
-			      struct side *to)
-{
-	ssize_t sent, n = recv(from->fd, worker->scratch, COPY_BYTES, 0);
-
-	if (n <= 0)
-		return nothing_read(half, from, n);
-	half->moved += (uint32_t)n;
-	half->bulk = n == COPY_BYTES;
-	if (n < COPY_BYTES && !from->hung_up)
-		from->readable = false; /* that was all there was */
-	sent = send_some(to, worker->scratch, (size_t)n);
-	if (sent < 0)
-		return PUMP_WRITE_FAILED;
-	if (sent == n)
-		return PUMP_MORE;
-	if (write(worker->pipes.pipe[half->pipe].write_fd, worker->scratch + sent,
-		  (size_t)(n - sent)) != n - sent)
-		return PUMP_READ_FAILED; /* they would be lost */
-	half->in_pipe = (uint32_t)(n - sent);
-	return PUMP_WAITS;
-}
-
-/* Without a pipe: only what was written is consumed. */
-static enum pumped copy_peeked(struct worker *worker, struct half *half, struct side *from,
-			       struct side *to)
-{
-	ssize_t n, sent;
-
-	count(worker, PLAIT_PIPES_EXHAUSTED);
-	n = recv(from->fd, worker->scratch, SCRATCH_BYTES, MSG_PEEK);
-	if (n <= 0)
-		return nothing_read(half, from, n);
-	sent = send_some(to, worker->scratch, (size_t)n);
-	if (sent < 0)
-		return PUMP_WRITE_FAILED;
-	if (sent > 0 && recv(from->fd, worker->scratch, (size_t)sent, 0) != sent)
-		return PUMP_READ_FAILED;
-	half->moved += (uint32_t)sent;
-	return to->writable ? PUMP_MORE : PUMP_WAITS;
-}
-
-/* One read, or one write of what was read. */
-static enum pumped pump_once(struct worker *worker, struct half *half, struct side *from,
-			     struct side *to)
-{
-	if (!to->writable)
-		return PUMP_WAITS;
-	if (half->in_pipe)
-		return empty_pipe(worker, half, to);
-	if (half->ended || !from->readable)
-		return PUMP_WAITS;
-	if (half->pipe < 0)
-		half->pipe = pipes_take(&worker->pipes);
-	if (half->pipe < 0)
-		return copy_peeked(worker, half, from, to);
-	return half->bulk ? fill_pipe(worker, half, from) : copy_small(worker, half, from, to);
-}
-
-/* Move bytes one way until something blocks or the turn's share is used up. */
-static enum pumped pump(struct worker *worker, struct half *half, struct side *from,
-			struct side *to)
-{
-	enum pumped pumped = PUMP_MORE;
-
-	for (unsigned int i = 0; pumped == PUMP_MORE && i < STEPS_A_TURN; i++)
-		pumped = pump_once(worker, half, from, to);
-	return pumped;
-}
 
 /* Close one side: a dead one quietly, a live one so that its peer learns of it. */
 static void close_side(struct session *session, enum which_side which, bool reset)
@@ -204,8 +52,8 @@ static void unpublish(struct worker *worker, struct session *session)
 
 static void finish(struct worker *worker, struct session *session)
 {
-	release_pipe(worker, &session->half[SIDE_PLAIN]);
-	release_pipe(worker, &session->half[SIDE_LEG]);
+	pump_release(worker, &session->half[SIDE_PLAIN]);
+	pump_release(worker, &session->half[SIDE_LEG]);
 	if (session->published)
 		unpublish(worker, session);
 	worker_session_free(worker, session);
@@ -213,7 +61,7 @@ static void finish(struct worker *worker, struct session *session)
 
 void session_abort(struct worker *worker, struct session *session)
 {
-	session->lapses = session->side[SIDE_PLAIN].fd >= 0;
+	session->lapses = session->side[SIDE_PLAIN].fd >= 0 && !session->datagrams;
 	close_side(session, SIDE_PLAIN, true);
 	close_side(session, SIDE_LEG, true);
 	finish(worker, session);
@@ -238,6 +86,8 @@ static void end_by_close(struct worker *worker, struct session *session)
 /* RFC 5382 REQ-5: a connection one side has closed is transitory. */
 static uint64_t lifetime_ms(const struct worker *worker, const struct session *session)
 {
+	if (session->datagrams)
+		return worker->config->lifetimes.udp_ms;
 	if (session->half[SIDE_PLAIN].shut || session->half[SIDE_LEG].shut)
 		return worker->config->lifetimes.tcp_transitory_ms;
 	return worker->config->lifetimes.tcp_established_ms;
@@ -248,7 +98,7 @@ static void pass_end(struct worker *worker, struct session *session, struct half
 		     struct side *to)
 {
 	if (!half->in_pipe)
-		release_pipe(worker, half);
+		pump_release(worker, half);
 	if (!half->ended || half->in_pipe || half->shut)
 		return;
 	half->shut = true;
@@ -265,7 +115,8 @@ static bool run_half(struct worker *worker, struct session *session, enum which_
 	enum which_side to = from == SIDE_PLAIN ? SIDE_LEG : SIDE_PLAIN;
 	struct half *half = &session->half[from];
 
-	switch (pump(worker, half, &session->side[from], &session->side[to])) {
+	switch (session->datagrams ? datagrams_pump(worker, session, from)
+				   : pump(worker, half, &session->side[from], &session->side[to])) {
 	case PUMP_READ_FAILED:
 		end_by_reset(worker, session, from);
 		return false;
@@ -278,7 +129,8 @@ static bool run_half(struct worker *worker, struct session *session, enum which_
 	case PUMP_WAITS:
 		break;
 	}
-	pass_end(worker, session, half, &session->side[to]);
+	if (!session->datagrams)
+		pass_end(worker, session, half, &session->side[to]);
 	return true;
 }
 
@@ -338,12 +190,19 @@ static void hasten_join(struct worker *worker, struct session *session)
 	}
 }
 
+/* UDP has no end: the other CPE or concentrator has closed the leg (plain-mode-08 §5.1.3). */
+static bool is_over(const struct session *session)
+{
+	return session->datagrams ? session->half[SIDE_LEG].ended
+				  : session->half[SIDE_PLAIN].shut && session->half[SIDE_LEG].shut;
+}
+
 void relay_run(struct worker *worker, struct session *session)
 {
 	session->last_active_ns = worker->now_ns;
 	if (!run_half(worker, session, SIDE_PLAIN) || !run_half(worker, session, SIDE_LEG))
 		return;
-	if (session->half[SIDE_PLAIN].shut && session->half[SIDE_LEG].shut)
+	if (is_over(session))
 		end_by_close(worker, session);
 	else
 		hasten_join(worker, session);
@@ -370,15 +229,16 @@ void relay_ready(struct worker *worker, struct session *session, enum which_side
 }
 
 /*
- * Idle too long. The host or server must learn that its connection is gone; the
- * leg is closed by MP_FASTCLOSE only where configured (plain-mode-08 §4.3.3).
+ * Idle too long. The host or server must learn that its connection is gone; the leg of
+ * a TCP connection is closed by MP_FASTCLOSE only where configured (plain-mode-08 §4.3.3,
+ * §5.1.3).
  */
 static void expire(struct worker *worker, struct session *session)
 {
 	count(worker, PLAIT_EXPIRED);
-	session->lapses = true;
+	session->lapses = !session->datagrams;
 	close_side(session, SIDE_PLAIN, true);
-	close_side(session, SIDE_LEG, worker->config->fastclose_on_expiry);
+	close_side(session, SIDE_LEG, session->datagrams || worker->config->fastclose_on_expiry);
 	finish(worker, session);
 }
 

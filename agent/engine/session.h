@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * A session: one TCP connection of a host, and the MPTCP connection that carries
- * it between CPE and concentrator. One of the two is accepted and the other dialled:
+ * A session: one TCP connection or UDP flow of a host, and the MPTCP connection that
+ * carries it between CPE and concentrator. One of the two is accepted and the other dialled:
  * from inside the CPE accepts the plain one, the concentrator the leg; from the
  * internet (plain-mode-08 §4.4.2) it is the other way round.
  *
@@ -78,6 +78,7 @@ struct session {
 	struct plait_addr peer, local; /* of the accepted connection */
 	struct plait_session_key key; /* in the sessions map, if published */
 	struct held_syn *held; /* NULL once let go and accepted */
+	struct datagrams *datagrams; /* UDP; NULL: TCP */
 	struct session *next; /* in the free list, the graveyard or the ready list */
 	uint64_t last_active_ns;
 	uint64_t window_ns; /* since when window_bytes are counted */

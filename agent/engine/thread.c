@@ -64,6 +64,15 @@ static void listener_ready(struct loop_watch *watch, uint32_t events)
 	}
 }
 
+static void datagrams_ready(struct loop_watch *watch, uint32_t events)
+{
+	int fd = container_of(watch, struct datagram_port, watch)->fd;
+	int received = datagrams_receive(fd, this_worker->batch);
+
+	for (int i = 0; i < received; i++)
+		opening_datagram(this_worker, datagram_of(this_worker->batch, (unsigned int)i));
+}
+
 static void ring_ready(struct loop_watch *watch, uint32_t events)
 {
 	ring_buffer__consume(container_of(watch, struct worker, ring_watch)->ring);
@@ -170,9 +179,10 @@ static int make_tables(struct worker *worker, unsigned int sessions, unsigned in
 
 	worker->session_slots = sessions;
 	worker->held_slots = held;
+	worker->batch = datagram_batch_new();
 	worker->sessions = reserve(sessions * sizeof(*worker->sessions));
 	worker->held_syns = reserve(held * sizeof(*worker->held_syns));
-	if (!worker->sessions || !worker->held_syns)
+	if (!worker->sessions || !worker->held_syns || !worker->batch)
 		return -ENOMEM;
 	err = timers_open(&worker->timers, sessions);
 	return err ? err : hash_open(&worker->by_tuple, sessions);
@@ -184,6 +194,8 @@ static int open_ports(struct worker *worker)
 
 	if (!err)
 		err = answer_open(&worker->answer);
+	if (!err)
+		err = datagram_sender_open(&worker->sender);
 	if (!err)
 		err = mptcp_pm_open(&worker->pm);
 	if (!err)
@@ -208,6 +220,11 @@ static int watch_ports(struct worker *worker)
 		worker->listeners[i].watch.ready = listener_ready;
 		err = loop_add(&worker->loop, worker->listeners[i].fd, EPOLLIN,
 			       &worker->listeners[i].watch);
+	}
+	for (unsigned int i = 0; !err && i < 2 && worker->datagram_port[i].fd >= 0; i++) {
+		worker->datagram_port[i].watch.ready = datagrams_ready;
+		err = loop_add(&worker->loop, worker->datagram_port[i].fd, EPOLLIN,
+			       &worker->datagram_port[i].watch);
 	}
 	return err;
 }
@@ -257,6 +274,9 @@ void thread_free(struct worker *worker)
 {
 	for (unsigned int i = 0; i < worker->listener_count; i++)
 		close(worker->listeners[i].fd);
+	for (unsigned int i = 0; i < 2; i++)
+		if (worker->datagram_port[i].fd >= 0)
+			close(worker->datagram_port[i].fd);
 	close(worker->tap_fd);
 	pipes_close(&worker->pipes);
 	if (worker->ring)
@@ -266,6 +286,9 @@ void thread_free(struct worker *worker)
 	netlink_close(&worker->sock_diag);
 	if (worker->answer.fd_v6)
 		answer_close(&worker->answer);
+	if (worker->sender.fd_v6 > 0)
+		datagram_sender_close(&worker->sender);
+	datagram_batch_free(worker->batch);
 	if (worker->loop.epoll_fd)
 		loop_close(&worker->loop);
 	hash_close(&worker->by_tuple);

@@ -7,6 +7,8 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "datagrams.h"
+
 /* Sessions and their slots */
 
 struct session *worker_session_new(struct worker *worker)
@@ -39,8 +41,13 @@ static uint32_t tuple_hash(const struct worker *worker, const struct plait_addr 
 	return hash_of(&worker->by_tuple, tuple, sizeof(tuple));
 }
 
-struct session *worker_session_find(struct worker *worker, const struct plait_addr *peer,
-				    const struct plait_addr *local)
+static uint8_t accepted_protocol(const struct session *session)
+{
+	return session->accepts == SIDE_PLAIN ? session->key.protocol : IPPROTO_TCP;
+}
+
+struct session *worker_session_find(struct worker *worker, uint8_t protocol,
+				    const struct plait_addr *peer, const struct plait_addr *local)
 {
 	uint32_t hash = tuple_hash(worker, peer, local);
 
@@ -48,7 +55,8 @@ struct session *worker_session_find(struct worker *worker, const struct plait_ad
 	     node = hash_next(node)) {
 		struct session *session = container_of(node, struct session, by_tuple);
 
-		if (!memcmp(&session->peer, peer, sizeof(*peer)) &&
+		if (accepted_protocol(session) == protocol &&
+		    !memcmp(&session->peer, peer, sizeof(*peer)) &&
 		    !memcmp(&session->local, local, sizeof(*local)))
 			return session;
 	}
@@ -71,6 +79,8 @@ void worker_session_free(struct worker *worker, struct session *session)
 	worker_held_free(worker, session);
 	worker_session_unindex(worker, session);
 	timers_disarm(&worker->timers, &session->timer);
+	datagrams_free(session->datagrams);
+	session->datagrams = NULL;
 	if (session->binding)
 		worker->ops->release(worker->ops->role, session);
 	session->stage = STAGE_FREE;

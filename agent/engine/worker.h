@@ -15,6 +15,7 @@
 #include "base/addr_text.h"
 #include "base/container.h"
 #include "port/answer.h"
+#include "port/datagrams.h"
 #include "port/dataplane.h"
 #include "port/loop.h"
 #include "port/mptcp_pm.h"
@@ -33,6 +34,12 @@ struct listener {
 	enum which_side side;
 };
 
+/* Where hosts' datagrams come to, of one family; fd -1: not on this role. */
+struct datagram_port {
+	struct loop_watch watch;
+	int fd;
+};
+
 struct worker {
 	pthread_t thread;
 	unsigned int index;
@@ -49,6 +56,9 @@ struct worker {
 	struct netlink sock_diag;
 	struct listener listeners[WORKER_LISTENERS_MAX];
 	unsigned int listener_count;
+	struct datagram_port datagram_port[2];
+	struct datagram_sender sender;
+	struct datagram_batch *batch;
 	unsigned long long *counts; /* row of the agent_counters map */
 	uint64_t now_ns; /* when the current turn began */
 
@@ -83,8 +93,9 @@ static inline enum which_side dialled_side(const struct session *session)
 
 /* Sessions. */
 struct session *worker_session_new(struct worker *worker); /* NULL when full */
-struct session *worker_session_find(struct worker *worker, const struct plait_addr *peer,
-				    const struct plait_addr *local);
+/* By the addresses of what was accepted: a leg is TCP, whatever it carries. */
+struct session *worker_session_find(struct worker *worker, uint8_t protocol,
+				    const struct plait_addr *peer, const struct plait_addr *local);
 /* peer and local of the session are set: make it findable. */
 void worker_session_index(struct worker *worker, struct session *session);
 void worker_session_unindex(struct worker *worker, struct session *session);

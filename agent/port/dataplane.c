@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/magic.h>
 #include <stdarg.h>
@@ -27,7 +28,7 @@
 #define ATTACH_TCX_EGRESS  ((enum bpf_attach_type)47)
 
 enum {
-	MAX_LINKS = 4 * PLAIT_MAX_INTERFACES,
+	MAX_LINKS = 4 * PLAIT_MAX_INTERFACES + 1,
 	CPUS_MAX = 1024,
 	KEY_BYTES_MAX = 64,
 	VALUE_BYTES_MAX = 128
@@ -82,7 +83,8 @@ static int make_pin_dir(struct dataplane *dataplane, const char *name)
 
 static bool is_pinned_map(const char *name)
 {
-	return !strchr(name, '.') && strcmp(name, "scratch") && strcmp(name, "held_syns");
+	return !strchr(name, '.') && strcmp(name, "scratch") && strcmp(name, "held_syns") &&
+	       strcmp(name, "datagram_sockets");
 }
 
 static void pin_path(const struct dataplane *dataplane, const char *map, char path[PATH_MAX / 2])
@@ -330,6 +332,22 @@ int dataplane_attach(struct dataplane *dataplane, const char *program, unsigned 
 	return 0;
 }
 
+int dataplane_attach_lookup(struct dataplane *dataplane, const char *program)
+{
+	struct bpf_program *found = bpf_object__find_program_by_name(dataplane->object, program);
+	int fd, namespace = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+
+	if (namespace < 0)
+		return -errno;
+	fd = bpf_link_create(bpf_program__fd(found), namespace, BPF_SK_LOOKUP, NULL);
+	if (fd < 0)
+		fd = -errno;
+	else
+		dataplane->link_fd[dataplane->link_count++] = fd;
+	close(namespace);
+	return fd < 0 ? fd : 0;
+}
+
 int dataplane_put(struct dataplane *dataplane, const char *map, const void *key, const void *value)
 {
 	int fd = bpf_object__find_map_fd_by_name(dataplane->object, map);
@@ -373,10 +391,10 @@ void dataplane_clear(struct dataplane *dataplane, const char *map, size_t key_by
 }
 
 int dataplane_session_add(struct dataplane *dataplane, const struct plait_session_key *key,
-			  uint32_t flags, uint64_t now_ns)
+			  uint32_t flags, uint32_t worker, uint64_t now_ns)
 {
 	struct plait_session_value value = {
-		.created_ns = now_ns, .last_seen_ns = now_ns, .flags = flags};
+		.created_ns = now_ns, .last_seen_ns = now_ns, .flags = flags, .worker = worker};
 
 	return bpf_map_update_elem(dataplane->sessions_fd, key, &value, BPF_ANY) ? -errno : 0;
 }

@@ -45,6 +45,9 @@ int dataplane_attach(struct dataplane *dataplane, const char *program, unsigned 
 int dataplane_attach_own(struct dataplane *dataplane, const char *program, unsigned int ifindex,
 			 enum dataplane_hook hook);
 
+/* Attach a program of sockets' look-ups to this network namespace, until it is closed. */
+int dataplane_attach_lookup(struct dataplane *dataplane, const char *program);
+
 /* Detach every program; packets pass as if plait were not there, where the
  * caller has closed its own. NULL is fine. */
 void dataplane_detach(struct dataplane *dataplane);
@@ -66,7 +69,7 @@ void dataplane_clear(struct dataplane *dataplane, const char *map, size_t key_by
 
 /* Sessions; thread-safe. 0 or negative errno (-ENOENT, -E2BIG when full). */
 int dataplane_session_add(struct dataplane *dataplane, const struct plait_session_key *key,
-			  uint32_t flags, uint64_t now_ns);
+			  uint32_t flags, uint32_t worker, uint64_t now_ns);
 void dataplane_session_remove(struct dataplane *dataplane, const struct plait_session_key *key);
 /* The session is gone; until then its segments get a RST, unless it begins anew. */
 void dataplane_session_lapse(struct dataplane *dataplane, const struct plait_session_key *key,

@@ -58,6 +58,7 @@ static void fill(struct mptcp_subflow *out, const struct full_subflow *subflow,
 	out->first = subflow->id == FIRST_SUBFLOW;
 	out->established = tcp->tcpi_state == STATE_ESTABLISHED && tcp->tcpi_segs_in > SYNACK;
 	out->rtt_us = tcp->tcpi_rtt;
+	out->rtt_min_us = tcp->tcpi_min_rtt;
 	out->sent_bytes = tcp->tcpi_bytes_acked;
 	out->received_bytes = tcp->tcpi_bytes_received;
 	out->retransmits = tcp->tcpi_total_retrans;

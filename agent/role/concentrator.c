@@ -112,6 +112,13 @@ static void release(void *role, struct session *session)
 	pools_release(&concentrator->pools, session);
 }
 
+static bool takes_protocol(const struct config *config, uint8_t protocol)
+{
+	bool udp = config->udp == UDP_STREAM || config->udp == UDP_BOTH;
+
+	return protocol == IPPROTO_TCP || (protocol == IPPROTO_UDP && udp);
+}
+
 static bool judge_preamble(void *role, struct session *session, const struct preamble *preamble,
 			   enum plait_reason *why)
 {
@@ -127,8 +134,9 @@ static bool judge_preamble(void *role, struct session *session, const struct pre
 	if (!preamble->has_destination)
 		return false;
 	*why = PLAIT_PM_PROTOCOL;
-	if (preamble->protocol != IPPROTO_TCP)
+	if (!takes_protocol(concentrator->instance.config, preamble->protocol))
 		return false;
+	session->key.protocol = preamble->protocol;
 	return take_destination(concentrator, session, preamble, why) &&
 	       take_source(concentrator, session, preamble, why) &&
 	       take_external(concentrator, session, preamble, why);
@@ -151,9 +159,12 @@ static int dial_server(const struct concentrator *concentrator, const struct ses
 {
 	const struct config *config = concentrator->instance.config;
 	bool chosen = session->transparent || session->binding;
+	const struct plait_addr *from = chosen ? &session->key.inside : NULL;
+	uint8_t dscp = config_dscp(config->dscp.plain, session->asked_dscp);
 
-	return tcp_dial(chosen ? &session->key.inside : NULL, &session->key.remote,
-			config_dscp(config->dscp.plain, session->asked_dscp));
+	return session->key.protocol == IPPROTO_UDP
+		       ? datagram_dial(from, &session->key.remote, dscp)
+		       : tcp_dial(from, &session->key.remote, dscp);
 }
 
 /* An address of the CPE that a binding leads to: the one bound first, then its others. */
@@ -399,8 +410,8 @@ static int attach(struct concentrator *concentrator)
 
 static void warn_of_what_is_missing(const struct config *config)
 {
-	if (config->udp != UDP_OFF)
-		log_notice("UDP is not accepted in this version");
+	if (config->udp == UDP_DATAGRAM || config->udp == UDP_BOTH)
+		log_notice("UDP is accepted in streams only in this version");
 }
 
 static int open_concentrator(struct role *role, struct config *config, struct loop *loop)

@@ -321,8 +321,8 @@ static void warn_of_what_is_missing(const struct config *config)
 {
 	char value[SYSCTL_VALUE_BYTES];
 
-	if (config->udp != UDP_OFF)
-		log_notice("UDP is not bonded in this version: it is forwarded directly");
+	if (config->udp == UDP_DATAGRAM)
+		log_notice("udp: datagram is not in this version: UDP is forwarded directly");
 	if (!sysctl_read("net/ipv4/ip_forward", value) && value[0] == '0')
 		log_warning("net.ipv4.ip_forward is 0: what is not bonded is not forwarded");
 }
@@ -348,6 +348,7 @@ static int open_cpe(struct role *role, struct config *config, struct loop *loop)
 				     .tell_link = tell_link,
 				     .concentrator_name = concentrator_name};
 	cpe->links.timer_fd = -1;
+	cpe->instance.settings.bond_udp = config->udp == UDP_STREAM;
 	warn_of_what_is_missing(config);
 	err = instance_prepare(&cpe->instance, config);
 	if (!err)
@@ -355,10 +356,14 @@ static int open_cpe(struct role *role, struct config *config, struct loop *loop)
 	if (!err)
 		err = instance_add_private_listeners(&cpe->instance);
 	if (!err)
+		err = instance_add_datagram_sockets(&cpe->instance);
+	if (!err)
 		incoming_prepare(&cpe->instance);
 	if (!err)
 		err = instance_load(&cpe->instance, elf, elf_bytes,
 				    (struct dataplane_size){"bindings", CONFIG_MAX_BINDINGS});
+	if (!err)
+		err = instance_attach_datagrams(&cpe->instance);
 	if (!err)
 		err = publish_policy(cpe);
 	if (!err)

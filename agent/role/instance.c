@@ -230,7 +230,8 @@ int instance_prepare(struct instance *instance, struct config *config)
 	instance->worker_count = engine_worker_count(config);
 	instance->address_watch_fd = -1;
 	for (unsigned int i = 0; i < instance->worker_count; i++)
-		instance->start[i].tap_fd = -1;
+		instance->start[i].tap_fd = instance->start[i].datagram_fd[0] =
+			instance->start[i].datagram_fd[1] = -1;
 	pthread_rwlock_init(&instance->own.lock, NULL);
 	cut_limits(instance);
 	err = failed(netlink_open(&instance->rtnetlink, NETLINK_ROUTE), "rtnetlink");
@@ -305,6 +306,35 @@ int instance_add_private_listeners(struct instance *instance)
 			err = add_private_listener(instance, i / 2, side, &loopback_v6);
 	}
 	return failed(err, "listening on loopback addresses");
+}
+
+int instance_add_datagram_sockets(struct instance *instance)
+{
+	static const struct plait_addr loopback[] = {{.ip = {127, 0, 0, 1}, .family = AF_INET},
+						     {.ip = {[15] = 1}, .family = AF_INET6}};
+
+	for (unsigned int i = 0; i < 2 * instance->worker_count; i++) {
+		int fd = datagram_listen(&loopback[i % 2]);
+
+		if (fd < 0)
+			return failed(fd, "sockets for datagrams");
+		instance->start[i / 2].datagram_fd[i % 2] = fd;
+	}
+	return 0;
+}
+
+int instance_attach_datagrams(struct instance *instance)
+{
+	int err = 0;
+
+	for (uint32_t i = 0; !err && i < 2 * instance->worker_count; i++) {
+		uint64_t fd = (uint64_t)instance->start[i / 2].datagram_fd[i % 2];
+
+		err = dataplane_put(instance->dataplane, "datagram_sockets", &i, &fd);
+	}
+	if (!err)
+		err = dataplane_attach_lookup(instance->dataplane, "datagram_socket");
+	return failed(err, "steering datagrams");
 }
 
 /* The kernel knows best which of the map's addresses are still there: all anew. */
@@ -442,6 +472,9 @@ static void close_starts(struct instance *instance)
 
 		for (unsigned int l = 0; l < start->listener_count; l++)
 			close(start->listeners[l].fd);
+		for (unsigned int f = 0; f < 2; f++)
+			if (start->datagram_fd[f] >= 0)
+				close(start->datagram_fd[f]);
 		if (start->tap_fd >= 0)
 			close(start->tap_fd);
 	}

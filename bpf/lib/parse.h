@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* From a packet to the few things plait asks of a TCP segment. */
+/* From a packet to the few things plait asks of a TCP segment or a UDP datagram. */
 #ifndef PLAIT_BPF_PARSE_H
 #define PLAIT_BPF_PARSE_H
 
@@ -9,6 +9,7 @@
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/tcp.h>
+#include <linux/udp.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
@@ -25,7 +26,10 @@
 #endif
 
 enum {
-	IP_FRAGMENT = 0x3fff, /* MF and offset */
+	IP_MORE_FRAGMENTS = 0x2000,
+	IP_FRAGMENT_OFFSET = 0x1fff, /* in eights of octets */
+	IPV6_FRAGMENT_OFFSET = 0xfff8, /* in octets */
+	IPV6_MORE_FRAGMENTS = 1,
 	LONGEST_HEADERS = ETH_HLEN + 60 + 60,
 	EXTENSION_HEADERS_MAX = 3,
 	TCP_OPTIONS_MAX = 40,
@@ -33,7 +37,13 @@ enum {
 
 enum tcp_flag { TCP_FIN = 0x01, TCP_SYN = 0x02, TCP_RST = 0x04, TCP_ACK = 0x10 };
 
-enum parsed { PARSED_TCP, PARSED_OTHER, PARSED_MALFORMED };
+enum parsed {
+	PARSED_TCP,
+	PARSED_UDP,
+	PARSED_LATER_FRAGMENT, /* of a UDP datagram: addresses and fragment_id only */
+	PARSED_OTHER, /* fragments of TCP segments too: no TCP makes them */
+	PARSED_MALFORMED,
+};
 
 struct segment {
 	struct plait_addr source, destination;
@@ -43,11 +53,23 @@ struct segment {
 	__u32 sequence; /* host byte order */
 	__u8 flags; /* enum tcp_flag */
 	__u8 traffic_class; /* DSCP and ECN */
+	__u8 protocol; /* IPPROTO_TCP or IPPROTO_UDP */
+	bool is_first_fragment, is_later_fragment;
+	__u32 fragment_id; /* as in the header */
 };
 
 static __always_inline bool is_syn(const struct segment *segment)
 {
 	return (segment->flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN;
+}
+
+/* TCP whole, UDP in fragments too. */
+static __always_inline bool is_ours(const struct segment *segment)
+{
+	bool in_fragments = segment->is_first_fragment || segment->is_later_fragment;
+
+	return segment->protocol == IPPROTO_UDP ||
+	       (segment->protocol == IPPROTO_TCP && !in_fragments);
 }
 
 /* Moves past the IPv4 header; returns the IP packet's length after it, or -1 / -2. */
@@ -61,7 +83,12 @@ static __always_inline int parse_ipv4(struct __sk_buff *skb, __u32 l3, struct se
 		return -2;
 	header = ip->ihl * 4;
 	total = bpf_ntohs(ip->tot_len);
-	if (ip->protocol != IPPROTO_TCP || ip->frag_off & bpf_htons(IP_FRAGMENT))
+	out->protocol = ip->protocol;
+	out->is_later_fragment = ip->frag_off & bpf_htons(IP_FRAGMENT_OFFSET);
+	out->is_first_fragment =
+		!out->is_later_fragment && ip->frag_off & bpf_htons(IP_MORE_FRAGMENTS);
+	out->fragment_id = ip->id;
+	if (!is_ours(out))
 		return -1;
 	if (ip->version != 4 || header < (int)sizeof(*ip))
 		return -2;
@@ -75,7 +102,17 @@ static __always_inline int parse_ipv4(struct __sk_buff *skb, __u32 l3, struct se
 	return left < 0 ? -2 : left; /* -1 means something else */
 }
 
-/* Likewise for IPv6, past hop-by-hop and destination options. */
+/* RFC 8200 §4.5 */
+static __always_inline void take_fragment(const __u8 *header, struct segment *out)
+{
+	__u16 at = header[2] << 8 | header[3];
+
+	out->is_later_fragment = at & IPV6_FRAGMENT_OFFSET;
+	out->is_first_fragment = !out->is_later_fragment && at & IPV6_MORE_FRAGMENTS;
+	__builtin_memcpy(&out->fragment_id, header + 4, 4);
+}
+
+/* Likewise for IPv6, past hop-by-hop and destination options, and a fragment header. */
 static __always_inline int parse_ipv6(struct __sk_buff *skb, __u32 l3, struct segment *out)
 {
 	void *end = (void *)(long)skb->data_end;
@@ -94,16 +131,21 @@ static __always_inline int parse_ipv6(struct __sk_buff *skb, __u32 l3, struct se
 		__u8 *extension = (void *)(long)skb->data + offset;
 		__u32 bytes;
 
-		if (next != IPPROTO_HOPOPTS && next != IPPROTO_DSTOPTS)
+		if (next != IPPROTO_HOPOPTS && next != IPPROTO_DSTOPTS && next != IPPROTO_FRAGMENT)
 			break;
-		if (offset > LONGEST_HEADERS || (void *)(extension + 2) > end)
+		if (offset > LONGEST_HEADERS || (void *)(extension + 8) > end)
 			return -2;
-		bytes = 8 + extension[1] * 8;
+		bytes = 8;
+		if (next == IPPROTO_FRAGMENT)
+			take_fragment(extension, out);
+		else
+			bytes += extension[1] * 8;
 		next = extension[0];
 		offset += bytes;
 		left -= bytes;
 	}
-	if (next != IPPROTO_TCP)
+	out->protocol = next;
+	if (!is_ours(out))
 		return -1;
 	__builtin_memcpy(out->source.ip, &ip->saddr, 16);
 	__builtin_memcpy(out->destination.ip, &ip->daddr, 16);
@@ -134,9 +176,33 @@ static __always_inline enum parsed parse_tcp_header(struct __sk_buff *skb, int l
 	return PARSED_TCP;
 }
 
+/* The length in a first fragment's header is the whole datagram's. */
+static __always_inline enum parsed parse_udp_header(struct __sk_buff *skb, int left,
+						    struct segment *out)
+{
+	struct udphdr *udp;
+	int bytes;
+
+	if (out->is_later_fragment)
+		return PARSED_LATER_FRAGMENT;
+	if (out->l4_offset > LONGEST_HEADERS)
+		return PARSED_MALFORMED;
+	udp = (void *)(long)skb->data + out->l4_offset;
+	if ((void *)(udp + 1) > (void *)(long)skb->data_end || left < (int)sizeof(*udp))
+		return PARSED_MALFORMED;
+	bytes = bpf_ntohs(udp->len);
+	if (bytes < (int)sizeof(*udp) || (bytes > left && !out->is_first_fragment))
+		return PARSED_MALFORMED;
+	out->header_bytes = sizeof(*udp);
+	out->payload_bytes = left - sizeof(*udp);
+	out->source.port = udp->source;
+	out->destination.port = udp->dest;
+	return PARSED_UDP;
+}
+
 /* l2_bytes: length of the link-layer header, 14 or 0. */
-static __always_inline enum parsed parse_tcp(struct __sk_buff *skb, __u32 l2_bytes,
-					     struct segment *out)
+static __always_inline enum parsed parse_packet(struct __sk_buff *skb, __u32 l2_bytes,
+						struct segment *out)
 {
 	__u32 wanted = skb->len < LONGEST_HEADERS ? skb->len : LONGEST_HEADERS;
 	int left;
@@ -153,6 +219,8 @@ static __always_inline enum parsed parse_tcp(struct __sk_buff *skb, __u32 l2_byt
 		return PARSED_OTHER;
 	if (left < 0)
 		return left == -1 ? PARSED_OTHER : PARSED_MALFORMED;
+	if (out->protocol == IPPROTO_UDP)
+		return parse_udp_header(skb, left, out);
 	return parse_tcp_header(skb, left, out);
 }
 

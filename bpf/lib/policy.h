@@ -62,7 +62,7 @@ static __always_inline bool rule_matches(const struct plait_policy_rule *rule,
 {
 	__u16 from = bpf_ntohs(segment->source.port), to = bpf_ntohs(segment->destination.port);
 
-	if (rule->protocol && rule->protocol != IPPROTO_TCP)
+	if (rule->protocol && rule->protocol != segment->protocol)
 		return false;
 	if (from < rule->source_port_first || from > rule->source_port_last)
 		return false;
@@ -95,7 +95,7 @@ static __always_inline bool is_towards_lan(struct __sk_buff *skb, const struct s
 	__u32 out;
 
 	fib.family = segment->destination.family;
-	fib.l4_protocol = IPPROTO_TCP;
+	fib.l4_protocol = segment->protocol;
 	if (fib.family == AF_INET) {
 		__builtin_memcpy(&fib.ipv4_src, segment->source.ip, 4);
 		__builtin_memcpy(&fib.ipv4_dst, segment->destination.ip, 4);

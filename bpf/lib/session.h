@@ -36,7 +36,7 @@ enum direction { UP, DOWN }; /* up: from inside to remote */
 static __always_inline struct plait_session_key session_key(const struct segment *segment,
 							    enum direction direction)
 {
-	struct plait_session_key key = {.protocol = IPPROTO_TCP};
+	struct plait_session_key key = {.protocol = segment->protocol};
 
 	key.inside = direction == UP ? segment->source : segment->destination;
 	key.remote = direction == UP ? segment->destination : segment->source;

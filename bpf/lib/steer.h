@@ -35,6 +35,33 @@ lookup_tuple(struct __sk_buff *skb, const struct plait_addr *from, const struct 
 	return bpf_skc_lookup_tcp(skb, &tuple, sizeof(tuple.ipv6), BPF_F_CURRENT_NETNS, 0);
 }
 
+/* A socket connected to exactly that source; one that takes from anybody is none. */
+static __always_inline struct bpf_sock *lookup_datagram(struct __sk_buff *skb,
+							const struct segment *segment)
+{
+	struct bpf_sock_tuple tuple = {};
+	struct bpf_sock *sk;
+
+	if (segment->source.family == AF_INET) {
+		__builtin_memcpy(&tuple.ipv4.saddr, segment->source.ip, 4);
+		__builtin_memcpy(&tuple.ipv4.daddr, segment->destination.ip, 4);
+		tuple.ipv4.sport = segment->source.port;
+		tuple.ipv4.dport = segment->destination.port;
+		sk = bpf_sk_lookup_udp(skb, &tuple, sizeof(tuple.ipv4), BPF_F_CURRENT_NETNS, 0);
+	} else {
+		__builtin_memcpy(tuple.ipv6.saddr, segment->source.ip, 16);
+		__builtin_memcpy(tuple.ipv6.daddr, segment->destination.ip, 16);
+		tuple.ipv6.sport = segment->source.port;
+		tuple.ipv6.dport = segment->destination.port;
+		sk = bpf_sk_lookup_udp(skb, &tuple, sizeof(tuple.ipv6), BPF_F_CURRENT_NETNS, 0);
+	}
+	if (sk && sk->state != BPF_TCP_ESTABLISHED) {
+		bpf_sk_release(sk);
+		return NULL;
+	}
+	return sk;
+}
+
 enum steered { STEER_DONE, STEER_NO_SOCKET };
 
 /*

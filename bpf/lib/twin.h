@@ -38,7 +38,7 @@ static __always_inline enum leg_segment leg_leaves(struct __sk_buff *skb, __u32 
 	if (!is_of_leg(skb))
 		return LEG_OTHER;
 	mark_as_socket(skb, l2_bytes);
-	if (parse_tcp(skb, l2_bytes, segment) != PARSED_TCP || !(segment->flags & TCP_SYN))
+	if (parse_packet(skb, l2_bytes, segment) != PARSED_TCP || !(segment->flags & TCP_SYN))
 		return LEG_OTHER;
 	if (read_options(skb, segment).mptcp != MPTCP_JOIN)
 		return LEG_CAPABLE;

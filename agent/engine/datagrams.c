@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "datagrams.h"
+
+#include <errno.h>
+#include <linux/sockios.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "codec/udp_record.h"
+#include "port/datagrams.h"
+#include "port/mptcp.h"
+#include "report.h"
+
+enum {
+	OUT_ROOM_MIN = 4 * 1024,
+	OUT_ROOM_MAX = 256 * 1024, /* while the kernel takes no more, or the leg is being dialled */
+	BATCHES_A_TURN = 4,
+	READS_A_TURN = 4,
+};
+
+struct datagrams *datagrams_new(void)
+{
+	return calloc(1, sizeof(struct datagrams));
+}
+
+void datagrams_free(struct datagrams *datagrams)
+{
+	if (!datagrams)
+		return;
+	free(datagrams->out);
+	free(datagrams->in);
+	free(datagrams);
+}
+
+/* Towards the leg */
+
+size_t datagrams_waiting(const struct datagrams *datagrams, const uint8_t **out)
+{
+	*out = datagrams->out + datagrams->out_begin;
+	return datagrams->out_end - datagrams->out_begin;
+}
+
+void datagrams_sent(struct datagrams *datagrams, size_t octets)
+{
+	datagrams->out_begin += (uint32_t)octets;
+	if (datagrams->out_begin < datagrams->out_end)
+		return;
+	free(datagrams->out);
+	datagrams->out = NULL;
+	datagrams->out_begin = datagrams->out_end = datagrams->out_room = 0;
+}
+
+static bool make_room(struct datagrams *datagrams, size_t octets)
+{
+	size_t waiting = datagrams->out_end - datagrams->out_begin;
+	size_t room = datagrams->out_room ? datagrams->out_room : OUT_ROOM_MIN;
+	uint8_t *larger;
+
+	if (datagrams->out_room - datagrams->out_end >= octets)
+		return true;
+	while (room < waiting + octets)
+		room *= 2;
+	if (room > OUT_ROOM_MAX)
+		return false;
+	larger = malloc(room);
+	if (!larger)
+		return false;
+	if (waiting)
+		memcpy(larger, datagrams->out + datagrams->out_begin, waiting);
+	free(datagrams->out);
+	datagrams->out = larger;
+	datagrams->out_room = (uint32_t)room;
+	datagrams->out_begin = 0;
+	datagrams->out_end = (uint32_t)waiting;
+	return true;
+}
+
+/* Of the longest way, without what waits in queues. */
+static uint64_t round_trip_ns(const struct session *session)
+{
+	struct mptcp_subflow subflows[REPORT_MAX_SUBFLOWS];
+	int n = mptcp_subflows(session->side[SIDE_LEG].fd, subflows, REPORT_MAX_SUBFLOWS);
+	uint64_t longest_us = 0;
+
+	for (int i = 0; i < n; i++)
+		if (subflows[i].rtt_min_us != UINT32_MAX && subflows[i].rtt_min_us > longest_us)
+			longest_us = subflows[i].rtt_min_us;
+	return longest_us * 1000;
+}
+
+/* What is on its way and not acknowledged waits too, but for the round trip. */
+static bool is_too_old(const struct worker *worker, const struct session *session)
+{
+	const struct datagrams *datagrams = session->datagrams;
+	uint64_t limit_ns = worker->config->udp_queue_ms * NS_PER_MS, age_ns;
+	int fd = session->side[SIDE_LEG].fd, unacknowledged = 0;
+
+	if (session->stage == STAGE_RELAYING)
+		ioctl(fd, SIOCOUTQ, &unacknowledged);
+	age_ns = queue_age(&datagrams->age,
+			   (uint64_t)unacknowledged + datagrams->out_end - datagrams->out_begin,
+			   worker->now_ns);
+	return age_ns > limit_ns && age_ns > limit_ns + round_trip_ns(session);
+}
+
+static bool may_queue(const struct worker *worker, const struct session *session)
+{
+	struct datagrams *datagrams = session->datagrams;
+
+	if (datagrams->judged_ns != worker->now_ns) {
+		datagrams->judged_ns = worker->now_ns;
+		datagrams->too_old = is_too_old(worker, session);
+	}
+	return !datagrams->too_old;
+}
+
+void datagrams_queue(struct worker *worker, struct session *session, const uint8_t *bytes,
+		     size_t len)
+{
+	struct datagrams *datagrams = session->datagrams;
+	size_t octets = UDP_RECORD_HEADER_BYTES + len;
+
+	if (!may_queue(worker, session) || !make_room(datagrams, octets)) {
+		count(worker, PLAIT_UDP_QUEUE_FULL);
+		return;
+	}
+	udp_record_write_header(len, datagrams->out + datagrams->out_end);
+	memcpy(datagrams->out + datagrams->out_end + UDP_RECORD_HEADER_BYTES, bytes, len);
+	datagrams->out_end += (uint32_t)octets;
+	session->half[SIDE_PLAIN].moved += (uint32_t)octets;
+	queue_age_append(&datagrams->age, octets, worker->now_ns,
+			 worker->config->udp_queue_ms * NS_PER_MS / (QUEUE_AGE_NOTES / 2));
+}
+
+/* Several records leave in one segment where they wait for each other. */
+static enum pumped flush(struct datagrams *datagrams, struct side *leg)
+{
+	const uint8_t *bytes;
+	size_t waiting = datagrams_waiting(datagrams, &bytes);
+	ssize_t n;
+
+	if (!waiting || !leg->writable)
+		return PUMP_WAITS;
+	n = send(leg->fd, bytes, waiting, MSG_NOSIGNAL);
+	if (n < 0 && errno != EAGAIN)
+		return PUMP_WRITE_FAILED;
+	if (n < 0 || (size_t)n < waiting)
+		leg->writable = false;
+	if (n > 0)
+		datagrams_sent(datagrams, (size_t)n);
+	return PUMP_WAITS;
+}
+
+/* On the concentrator. What went wrong before, such as an unreachable port, ends nothing. */
+static bool receive_batch(struct worker *worker, struct session *session)
+{
+	struct side *plain = &session->side[SIDE_PLAIN];
+	int count = datagrams_receive(plain->fd, worker->batch);
+
+	if (count == -EAGAIN)
+		plain->readable = false;
+	for (int i = 0; i < count; i++) {
+		const struct datagram *datagram = datagram_of(worker->batch, (unsigned int)i);
+
+		datagrams_queue(worker, session, datagram->bytes, datagram->len);
+	}
+	return plain->readable;
+}
+
+static enum pumped towards_leg(struct worker *worker, struct session *session)
+{
+	struct side *plain = &session->side[SIDE_PLAIN];
+	enum pumped pumped;
+
+	for (unsigned int i = 0; i < BATCHES_A_TURN && plain->fd >= 0 && plain->readable; i++)
+		receive_batch(worker, session);
+	pumped = flush(session->datagrams, &session->side[SIDE_LEG]);
+	return pumped == PUMP_WAITS && plain->fd >= 0 && plain->readable ? PUMP_MORE : pumped;
+}
+
+/* From the leg */
+
+static void send_one(struct worker *worker, const struct session *session, const uint8_t *bytes,
+		     size_t len)
+{
+	int fd = session->side[SIDE_PLAIN].fd, err = 0;
+
+	if (fd < 0)
+		err = datagram_send(&worker->sender, &session->key.remote, &session->key.inside,
+				    config_dscp(worker->config->dscp.plain, 0), bytes, len);
+	else if (send(fd, bytes, len, MSG_NOSIGNAL) < 0 && errno != ECONNREFUSED)
+		err = -errno;
+	if (err)
+		count(worker, PLAIT_UDP_SEND_FAILED);
+}
+
+/* Whole records leave; returns how many octets they had. */
+static size_t send_records(struct worker *worker, const struct session *session,
+			   const uint8_t *bytes, size_t len)
+{
+	size_t at = 0;
+	int payload_len;
+
+	while ((payload_len = udp_record_read(bytes + at, len - at)) >= 0) {
+		send_one(worker, session, bytes + at + UDP_RECORD_HEADER_BYTES,
+			 (size_t)payload_len);
+		at += UDP_RECORD_HEADER_BYTES + (size_t)payload_len;
+	}
+	return at;
+}
+
+/* The beginning of a record waits for the rest. */
+static bool keep_rest(struct datagrams *datagrams, const uint8_t *bytes, size_t len)
+{
+	if (!len)
+		return true;
+	datagrams->in = malloc(UDP_RECORD_MAX);
+	if (!datagrams->in)
+		return false;
+	memcpy(datagrams->in, bytes, len);
+	datagrams->in_bytes = (uint32_t)len;
+	return true;
+}
+
+/* Into the record that has begun, or anew; what is whole is sent. */
+static bool take_octets(struct worker *worker, struct session *session, size_t n)
+{
+	struct datagrams *datagrams = session->datagrams;
+	uint8_t *begun = datagrams->in;
+	const uint8_t *bytes = begun ? begun : worker->scratch;
+	size_t len = datagrams->in_bytes + n, sent = send_records(worker, session, bytes, len);
+	bool kept;
+
+	if (begun && !sent) {
+		datagrams->in_bytes = (uint32_t)len;
+		return true;
+	}
+	datagrams->in = NULL;
+	datagrams->in_bytes = 0;
+	kept = keep_rest(datagrams, bytes + sent, len - sent);
+	free(begun);
+	return kept;
+}
+
+static enum pumped read_once(struct worker *worker, struct session *session)
+{
+	struct datagrams *datagrams = session->datagrams;
+	struct side *leg = &session->side[SIDE_LEG];
+	uint8_t *to = datagrams->in ? datagrams->in + datagrams->in_bytes : worker->scratch;
+	size_t room = datagrams->in ? UDP_RECORD_MAX - datagrams->in_bytes : SCRATCH_BYTES;
+	ssize_t n = recv(leg->fd, to, room, 0);
+
+	if (n < 0 && errno != EAGAIN)
+		return PUMP_READ_FAILED;
+	if (n <= 0) {
+		leg->readable = false;
+		session->half[SIDE_LEG].ended = n == 0;
+		if (n == 0 && datagrams->in)
+			count(worker, PLAIT_UDP_RECORD_CUT);
+		return PUMP_WAITS;
+	}
+	session->half[SIDE_LEG].moved += (uint32_t)n;
+	return take_octets(worker, session, (size_t)n) ? PUMP_MORE : PUMP_READ_FAILED;
+}
+
+static enum pumped from_leg(struct worker *worker, struct session *session)
+{
+	enum pumped pumped = PUMP_MORE;
+
+	for (unsigned int i = 0; pumped == PUMP_MORE && i < READS_A_TURN; i++)
+		pumped = session->side[SIDE_LEG].readable ? read_once(worker, session) : PUMP_WAITS;
+	return pumped;
+}
+
+enum pumped datagrams_pump(struct worker *worker, struct session *session, enum which_side from)
+{
+	return from == SIDE_PLAIN ? towards_leg(worker, session) : from_leg(worker, session);
+}
