@@ -91,6 +91,8 @@ int lan_ingress(struct __sk_buff *skb)
 			return steer_error(skb);
 		return verdict(VERDICT_NEXT, PLAIT_DIRECT_OTHER);
 	case PARSED_MALFORMED:
+		if (segment.protocol == IPPROTO_UDP && !settings.bond_udp)
+			return verdict(VERDICT_NEXT, PLAIT_DIRECT_OTHER);
 		return verdict(VERDICT_DROP, PLAIT_DROP_MALFORMED);
 	case PARSED_UDP:
 		return datagram_from_lan(skb, &segment);

@@ -6,7 +6,7 @@
 #include <linux/if_ether.h>
 #include <string.h>
 
-enum { IPV4_BYTES = 20, IPV6_BYTES = 40, TCP_BYTES = 20 };
+enum { IPV4_BYTES = 20, IPV6_BYTES = 40, TCP_BYTES = 20, UDP_BYTES = 8 };
 
 static const uint8_t macs[12] = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2};
 
@@ -73,6 +73,24 @@ static void put_tcp(const struct recipe *recipe, uint8_t *tcp)
 	put_octets(tcp + header, recipe->payload);
 }
 
+static bool is_udp(const struct recipe *recipe)
+{
+	return recipe->protocol == IPPROTO_UDP;
+}
+
+static void put_udp(const struct recipe *recipe, uint8_t *udp)
+{
+	put16(udp, recipe->from_port);
+	put16(udp + 2, recipe->to_port);
+	put16(udp + 4, (uint32_t)(UDP_BYTES + recipe->payload.count));
+	put_octets(udp + UDP_BYTES, recipe->payload);
+}
+
+static size_t l4_header_bytes(const struct recipe *recipe)
+{
+	return is_udp(recipe) ? UDP_BYTES : TCP_BYTES + padded(recipe->options.count);
+}
+
 static void put_ipv4(const struct recipe *recipe, uint8_t *ip, size_t total)
 {
 	size_t header = IPV4_BYTES + recipe->extra.count;
@@ -118,17 +136,20 @@ static void put_ip(const struct recipe *recipe, uint8_t *ip, size_t total)
 struct packet packet_build(const struct recipe *recipe)
 {
 	size_t l4 = packet_l4_offset(recipe);
-	size_t tcp_bytes = TCP_BYTES + padded(recipe->options.count) + recipe->payload.count;
-	struct packet out = {.bytes = l4 + tcp_bytes};
-	uint8_t *ip = out.frame + ETH_HLEN, *tcp = out.frame + l4;
-	uint32_t pseudo = IPPROTO_TCP + (uint32_t)tcp_bytes;
+	size_t l4_bytes = l4_header_bytes(recipe) + recipe->payload.count;
+	struct packet out = {.bytes = l4 + l4_bytes};
+	uint8_t *ip = out.frame + ETH_HLEN, *at = out.frame + l4;
+	uint32_t pseudo = (is_udp(recipe) ? IPPROTO_UDP : IPPROTO_TCP) + (uint32_t)l4_bytes;
 
 	cr_assert_leq(out.bytes, sizeof(out.frame));
 	put_ethernet(recipe, out.frame);
-	put_tcp(recipe, tcp);
+	if (is_udp(recipe))
+		put_udp(recipe, at);
+	else
+		put_tcp(recipe, at);
 	put_ip(recipe, ip, out.bytes - ETH_HLEN);
 	pseudo = is_v6(recipe) ? sum(ip + 8, 32, pseudo) : sum(ip + 12, 8, pseudo);
-	put16(tcp + 16, folded(sum(tcp, tcp_bytes, pseudo)));
+	put16(at + (is_udp(recipe) ? 6 : 16), folded(sum(at, l4_bytes, pseudo)));
 	return out;
 }
 

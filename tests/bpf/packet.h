@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Ethernet frames with a TCP segment, built from a recipe, checksums correct. */
+/* Ethernet frames with a TCP segment or a UDP datagram, built from a recipe, checksums correct. */
 #ifndef PLAIT_TESTS_BPF_PACKET_H
 #define PLAIT_TESTS_BPF_PACKET_H
 
@@ -31,7 +31,7 @@ struct recipe {
 	uint16_t from_port, to_port;
 	uint8_t flags;
 	uint32_t seq, ack;
-	uint8_t protocol; /* what IP says it carries; 0: TCP */
+	uint8_t protocol; /* what IP says it carries; 0: TCP; UDP has a header of its own */
 	uint16_t fragment; /* IPv4: flags and offset */
 	uint8_t first_extension; /* IPv6: protocol number of the first octets of extra */
 	struct octets extra; /* IPv4 options, or IPv6 extension headers, as they stand */

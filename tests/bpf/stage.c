@@ -239,7 +239,7 @@ static struct plait_session_key session_key(const struct recipe *up)
 {
 	return (struct plait_session_key){.inside = packet_addr(up->from, up->from_port),
 					  .remote = packet_addr(up->to, up->to_port),
-					  .protocol = IPPROTO_TCP};
+					  .protocol = up->protocol ? up->protocol : IPPROTO_TCP};
 }
 
 void stage_add_session(const struct stage *stage, const struct recipe *up)

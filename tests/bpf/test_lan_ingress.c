@@ -203,8 +203,8 @@ Test(lan_ingress, steps_over_ipv6_extension_headers)
 	recipe.extra = OCTETS(IPPROTO_DSTOPTS, 0, 1, 4, 0, 0, 0, 0, IPPROTO_DSTOPTS, 0, 1, 4, 0, 0,
 			      0, 0, IPPROTO_TCP, 0, 1, 4, 0, 0, 0, 0);
 	EXPECT(stage, &recipe, "drop syn_held", "three");
-	recipe.extra = OCTETS(IPPROTO_UDP, 0, 1, 4, 0, 0, 0, 0);
-	EXPECT(stage, &recipe, "next direct_other", "not TCP");
+	recipe.extra = OCTETS(IPPROTO_SCTP, 0, 1, 4, 0, 0, 0, 0);
+	EXPECT(stage, &recipe, "next direct_other", "neither TCP nor UDP");
 	recipe.first_extension = IPPROTO_ROUTING;
 	recipe.extra = OCTETS(IPPROTO_TCP, 0, 4, 0, 0, 0, 0, 0);
 	EXPECT(stage, &recipe, "next direct_other", "routing header");

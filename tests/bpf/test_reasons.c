@@ -178,6 +178,22 @@ static void run_stateless(bool seen[PLAIT_REASON_COUNT])
 	down.flags = SYN;
 	cr_expect_str_eq(stage_run_recipe(stage, "internet_ingress", &down),
 			 "drop syn_unsolicited");
+	down.protocol = IPPROTO_UDP;
+	cr_expect_str_eq(stage_run_recipe(stage, "internet_ingress", &down),
+			 "drop datagram_unsolicited");
+	add_seen(stage, seen);
+}
+
+static void run_datagrams(bool seen[PLAIT_REASON_COUNT])
+{
+	struct plait_settings settings = stage_settings();
+	const struct recipe up = {HOST, SERVER, .protocol = IPPROTO_UDP};
+	struct stage *stage;
+
+	settings.bond_udp = 1;
+	stage = stage_open_with(CPE, &settings);
+	cr_expect_str_eq(stage_run_recipe(stage, "lan_ingress", &up),
+			 "pass mark 0x7000 datagram_steered");
 	add_seen(stage, seen);
 }
 
@@ -273,6 +289,7 @@ Test(reasons, each_that_a_program_counts_is_provoked)
 	run_concentrator(seen);
 	run_stateless(seen);
 	run_join(seen);
+	run_datagrams(seen);
 	for (int reason = 0; reason < PLAIT_REASON_COUNT; reason++)
 		cr_expect_eq(seen[reason], names(text, words[reason]), "%s: %s", words[reason],
 			     seen[reason] ? "counted, but not named" : "named, but never counted");
