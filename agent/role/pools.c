@@ -137,15 +137,22 @@ bool pools_bind(struct pools *pools, struct session *session, const struct plait
 	return lend(pools, session, source ? source : &session->peer, why);
 }
 
+/* RFC 6888 REQ-8, and RFC 7857 §2.2 of a TCP connection; one that was closed needs none. */
+static uint64_t rest_ns(const struct pools *pools, const struct session *session)
+{
+	if (session->key.protocol == IPPROTO_UDP)
+		return REST_SECONDS * 1000 * NS_PER_MS;
+	return session->was_reset ? pools->instance->config->lifetimes.reset_ms * NS_PER_MS : 0;
+}
+
 void pools_release(struct pools *pools, struct session *session)
 {
-	uint64_t now = clock_now_ns();
-	uint64_t reset_ns = pools->instance->config->lifetimes.reset_ms * NS_PER_MS;
+	uint64_t now = clock_now_ns(), rest = rest_ns(pools, session);
 
 	pools_log_released(pools, session, now);
 	pthread_mutex_lock(&pools->lock);
-	if (session->was_reset)
-		translator_rest(&pools->translator, session->binding, now + reset_ns);
+	if (rest)
+		translator_rest(&pools->translator, session->binding, now + rest);
 	else
 		translator_end(&pools->translator, session->binding);
 	pthread_mutex_unlock(&pools->lock);

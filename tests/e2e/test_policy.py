@@ -147,7 +147,7 @@ def test_W4_udp_passes_directly(ruled, family):
         server.sendto(b"pong", (ruled.HOST_V4 if family == "v4" else ruled.HOST_V6,
                                 client.getsockname()[1]))
         assert client.recv(100) == b"pong"
-    assert ruled.since("cpe", before)["direct_other"] >= 1
+    assert ruled.since("cpe", before)["direct_policy"] >= 1
 
 
 def echo_request(number, v6):

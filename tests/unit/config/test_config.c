@@ -531,6 +531,8 @@ static struct bad bad_root[] = {
 	 "dscp.lan: expected a number from 0 to 63 or preserve, not a list"},
 	{CPE "dscp: [46]\n", 5, 7, "dscp: expected a number from 0 to 63 or preserve, not a list"},
 	{CPE "dscp: {internet: 0}\n", 5, 8, "dscp.internet: only for role: concentrator"},
+	{CPE "udp_queue: 19ms\n", 5, 12,
+	 "udp_queue: expected a time of at least 20ms, not \"19ms\""},
 	{CPE "lifetimes: {udp: 119999ms}\n", 5, 18,
 	 "lifetimes.udp: expected a time of at least 120s, not \"119999ms\""},
 	{CPE "lifetimes: {reset: 0s}\n", 5, 20,

@@ -47,6 +47,7 @@ struct change {
 static struct change changes[] = {
 	{CPE, CPE, ""},
 	{CPE, CPE "handshake: faithful\nlifetimes: {udp: 300s}\n", ""},
+	{CPE, CPE "udp_queue: 1s\n", "udp_queue"},
 	{CPE, CPE "drain: 5s\nfastclose_on_expiry: true\n", "fastclose_on_expiry drain"},
 	{CPE, CPE "lifetimes: {tcp_established: 1h, tcp_transitory: 1s, reset: 2s, udp: 150s}\n",
 	 "lifetimes.tcp_established lifetimes.tcp_transitory lifetimes.reset lifetimes.udp"},

@@ -1,0 +1,410 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+"""U1: UDP flows over the MPTCP stream (plain-mode-08 §5.1), U2: datagrams in fragments."""
+
+import contextlib
+import ipaddress
+import json
+import os
+import random
+import socket
+import struct
+import threading
+import time
+
+import pytest
+
+from conftest import PlaitLab, both_families, running, server_address
+from netns import eventually, family_of, inside, read_exactly
+from test_bad_input import in_syn, is_reset, pm
+from test_pools import pooled
+from wire import MP_CAPABLE, MP_JOIN, Capture
+
+PORT = 6824
+UDP = socket.IPPROTO_UDP
+
+
+def udp_socket(lab, node, family, seconds=5):
+    with inside(lab, node):
+        made = socket.socket(family, socket.SOCK_DGRAM)
+    made.settimeout(seconds)
+    return made
+
+
+def towards(lab, address, port, node="host", seconds=5):
+    client = udp_socket(lab, node, family_of(address), seconds)
+    client.connect((address, port))
+    return client
+
+
+def is_silent(client, seconds=0.5):
+    """Neither an answer nor an ICMP error."""
+    client.settimeout(seconds)
+    try:
+        client.recv(1)
+    except TimeoutError:
+        return True
+    return False
+
+
+class UdpServer:
+    """Remembers who sent what, and echoes it unless told otherwise."""
+
+    def __init__(self, lab, address, port=0, echoes=True):
+        self.socket = udp_socket(lab, "server", family_of(address))
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
+        self.socket.settimeout(None)
+        self.socket.bind((address, port))
+        self.address, self.port = address, self.socket.getsockname()[1]
+        self.got = []  # (datagram, peer, time)
+        self._echoes, self._ended = echoes, False
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._ended = True
+        with contextlib.suppress(OSError):  # "not connected", but it wakes the thread
+            self.socket.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        self.socket.close()
+
+    def _serve(self):
+        while True:
+            data, peer = self.socket.recvfrom(1 << 17)
+            if self._ended:
+                return
+            self.got.append((data, peer[:2], time.monotonic()))
+            if self._echoes:
+                self.socket.sendto(data, peer)
+
+
+@contextlib.contextmanager
+def served(lab, address, **kwargs):
+    with UdpServer(lab, address, **kwargs) as server, \
+            towards(lab, address, server.port) as client:
+        yield server, client
+
+
+def send_paced(client, mbit, seconds, size=1000):
+    """Each datagram begins with the time it was sent at. Returns when the last one was."""
+    begun = time.monotonic()
+    sent = 0
+    while (now := time.monotonic()) < begun + seconds:
+        while sent * size * 8 < (now - begun) * mbit * 1e6:
+            client.send(struct.pack("!d", now) + bytes(size - 8))
+            sent += 1
+        time.sleep(0.001)
+    return now
+
+
+def flows(lab, role, port):
+    return [session for session in lab.sessions(role, port) if session["protocol"] == "udp"]
+
+
+# The way of a datagram
+
+@both_families
+@pytest.mark.parametrize("size", [0, 1, 1400, 1472, 9000, 65507])
+def test_U1_datagram_of_any_length_arrives_whole_and_its_answer_too(bonded, family, size):
+    data = random.Random(size).randbytes(size)
+    with served(bonded, server_address(bonded, family)) as (server, client):
+        for _ in range(3):
+            client.send(data)
+            assert client.recv(1 << 17) == data
+        assert [got for got, _, _ in server.got] == [data] * 3
+        flow, = flows(bonded, "cpe", server.port)
+        assert flow["mptcp"] and flow["state"] == "established"
+        assert len(flows(bonded, "conc", server.port)) == 1
+
+
+def test_U1_first_datagram_is_in_the_syn(bonded):
+    with Capture(bonded, "cpe", "w1") as link, served(bonded, bonded.SERVER_V4) as (server, client):
+        client.send(b"question")
+        assert client.recv(100) == b"question"
+        syns = [syn for syn in link.syns(PORT) if syn.payload.endswith(b"question")]
+        assert {syn.payload for syn in syns} == {
+            bytes.fromhex("1e0ae011") + ipaddress.ip_address(bonded.SERVER_V4).packed
+            + struct.pack("!H", server.port) + b"\0" + b"\0\x08question"}
+        assert all(syn.mptcp == [MP_CAPABLE] for syn in syns)
+        assert not any(syn.payload for syn in link.syns(PORT) if syn.mptcp == [MP_JOIN])
+
+
+def test_U1_v6_preamble_has_the_source_too(bonded):
+    with Capture(bonded, "cpe", "w1") as link, served(bonded, bonded.SERVER_V6) as (server, client):
+        client.send(b"question")
+        assert client.recv(100) == b"question"
+        assert server.got[0][1] == (bonded.HOST_V6, client.getsockname()[1])
+        payload = next(syn.payload for syn in link.syns(PORT) if syn.payload.endswith(b"question"))
+        assert payload[:4] == bytes.fromhex("1e16e811")
+        assert payload[22:26] == bytes.fromhex("1e16e011")
+
+
+@both_families
+def test_U1_order_and_boundaries_are_kept(bonded, family):
+    rng = random.Random(7)
+    sent = [struct.pack("!I", i) + rng.randbytes(rng.choice((0, 1, 40, 700, 1396, 3000)))
+            for i in range(1500)]
+    with served(bonded, server_address(bonded, family)) as (server, client):
+        before = bonded.counters("cpe"), bonded.counters("conc")
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
+        for i, data in enumerate(sent):
+            client.send(data)
+            if i % 20 == 19:
+                time.sleep(0.005)
+        eventually(lambda: len(server.got) == len(sent), what="all of them")
+        assert [got for got, _, _ in server.got] == sent
+        assert [client.recv(1 << 16) for _ in sent] == sent
+        for role, was in zip(("cpe", "conc"), before):
+            grown = bonded.since(role, was)
+            assert not {"udp_queue_full", "udp_send_failed"} & grown.keys(), grown
+
+
+def test_U1_each_flow_has_a_leg_and_no_host_a_socket(bonded):
+    with UdpServer(bonded, bonded.SERVER_V4) as server, contextlib.ExitStack() as stack:
+        agent = bonded.agents["cpe"].process
+        before = len(os.listdir(f"/proc/{agent.pid}/fd"))
+        clients = [stack.enter_context(towards(bonded, bonded.SERVER_V4, server.port))
+                   for _ in range(60)]
+        for i, client in enumerate(clients):
+            client.send(b"%d" % i)
+        for i, client in enumerate(clients):
+            assert client.recv(100) == b"%d" % i
+        assert len(flows(bonded, "cpe", server.port)) == 60
+        assert len(os.listdir(f"/proc/{agent.pid}/fd")) - before == 60
+
+
+def test_U1_datagrams_go_over_both_links():
+    with running(shape_mbit=[20, 20]) as lab, served(lab, lab.SERVER_V4, echoes=False) as \
+            (server, client):
+        ends = send_paced(client, mbit=32, seconds=3)
+        recent = [when for _, _, when in server.got if ends - 1 < when < ends]
+        assert len(recent) * 1000 * 8 > 27e6, "more than one link carries"
+        flow, = flows(lab, "cpe", server.port)
+        assert {subflow["link"] for subflow in flow["subflows"]} == {"dsl", "lte"}
+
+
+def test_U1_link_fails_and_the_flow_goes_on():
+    with running(weather_everywhere=True) as lab, served(lab, lab.SERVER_V4) as (_, client):
+        client.send(b"before")
+        assert client.recv(100) == b"before"
+        eventually(lambda: len(lab.sessions("cpe")[0]["subflows"]) == 2, what="both subflows")
+        lab.cut(1)
+        client.send(b"after")
+        assert client.recv(100) == b"after"
+
+
+# What is bonded
+
+def test_W4_udp_follows_the_policy():
+    rules = [{"match": {"protocol": "udp", "destination_port": 7001}, "action": "direct"},
+             {"match": {"protocol": "udp", "destination_port": 7002}, "action": "drop"},
+             {"match": {"protocol": "tcp"}, "action": "drop"}]
+    with running(cpe={"policy": rules}) as lab, contextlib.ExitStack() as stack:
+        for port, outcome in ((7000, "bond"), (7001, "direct"), (7002, "drop")):
+            server = stack.enter_context(UdpServer(lab, lab.SERVER_V4, port))
+            client = stack.enter_context(towards(lab, lab.SERVER_V4, port))
+            client.send(b"x")
+            if outcome == "drop":
+                assert is_silent(client) and not server.got
+                continue
+            assert client.recv(10) == b"x"
+            assert server.got[0][1][0] == (lab.CONC_NET_V4 if outcome == "bond"
+                                           else lab.HOST_V4)
+        assert [flow["remote"] for flow in lab.sessions("cpe")] == [f"{lab.SERVER_V4}:7000"]
+
+
+@pytest.mark.parametrize("udp", ["off", "datagram"])
+def test_W4_udp_is_left_to_the_kernel_where_it_is_not_bonded_in_streams(udp):
+    with running(cpe={"udp": udp}) as lab, served(lab, lab.SERVER_V4) as (server, client):
+        client.send(bytes(3000))
+        assert client.recv(5000) == bytes(3000)
+        assert server.got[0][1][0] == lab.HOST_V4 and not lab.sessions("cpe")
+
+
+@pytest.mark.parametrize("udp", ["off", "datagram"])
+def test_U1_concentrator_that_takes_no_streams_refuses(udp):
+    with PlaitLab() as lab:
+        lab.plaitd("conc", {"udp": udp})
+        with in_syn(lab, pm(lab.SERVER_V4, 7000, UDP) + b"\0\0\1x") as client:
+            assert is_reset(client)
+        assert lab.counters("conc")["pm_protocol"] == 1
+
+
+# Queues
+
+def test_U1_full_queue_drops_the_newest_and_delays_no_longer():
+    """8 Mbit/s into 2 + 2: what arrives is in order and hardly older than udp_queue."""
+    with running(cpe={"udp_queue": "200ms"}, shape_mbit=[2, 2]) as lab, \
+            served(lab, lab.SERVER_V4, echoes=False) as (server, client):
+        ends = send_paced(client, mbit=8, seconds=4)
+        eventually(lambda: server.got[-1][2] < time.monotonic() - 1, what="the end")
+        sent = [struct.unpack_from("!d", data)[0] for data, _, _ in server.got]
+        delays = sorted(when - begun for (_, _, when), begun in zip(server.got, sent)
+                        if begun > ends - 2.5)
+        assert sent == sorted(sent)
+        assert delays[-1] < 0.8 and delays[len(delays) // 2] < 0.5, delays[-1]
+        assert lab.counters("cpe")["udp_queue_full"] > 100
+        assert len(delays) * 1000 * 8 / 2.5 > 2.5e6, "and the links were used"
+
+
+# The concentrator's internet side
+
+def test_U1_datagrams_nobody_waits_for_are_dropped_silently():
+    with pooled([{"prefix": "203.0.113.64/32"}]) as lab:
+        before = lab.counters("conc")
+        with towards(lab, "203.0.113.64", 40000, "server") as stranger:
+            stranger.send(b"hello?")
+            assert is_silent(stranger)
+        assert lab.since("conc", before)["datagram_unsolicited"] == 1
+
+
+def test_U1_only_the_remote_of_a_flow_reaches_the_host():
+    with pooled([{"prefix": "203.0.113.64/32"}]) as lab, \
+            served(lab, lab.SERVER_V4) as (server, client):
+        client.send(b"x")
+        assert client.recv(10) == b"x"
+        external = server.got[0][1]
+        assert external[0] == "203.0.113.64"
+        with towards(lab, *external, node="server") as stranger:
+            stranger.send(b"not asked for")
+            assert is_silent(stranger) and is_silent(client)
+
+
+def test_T2_udp_mapping_is_endpoint_independent_and_its_port_rests():
+    """RFC 6888 REQ-8: nobody else gets it for 120 s."""
+    told = {"preserve_source": {"ipv4": True, "ipv6": False}}
+    with pooled([{"prefix": "203.0.113.64/28"}], cpe=told, **told) as lab, \
+            UdpServer(lab, lab.SERVER_V4) as one, UdpServer(lab, lab.SERVER_V4) as other:
+        with udp_socket(lab, "host", socket.AF_INET) as client:
+            for server in (one, other):
+                client.sendto(b"x", (lab.SERVER_V4, server.port))
+                assert client.recvfrom(10) == (b"x", (lab.SERVER_V4, server.port))
+            assert one.got[0][1] == other.got[0][1]
+            lab.plaitctl("cpe", "close", "--all")
+            lab.wait_ended(one.port)
+            lab.wait_ended(other.port)
+            entry, = json.loads(lab.plaitctl("conc", "bindings", "--json").stdout)["bindings"]
+            assert (entry["protocol"], entry["state"], entry["sessions"]) == ("udp", "resting", 0)
+            client.sendto(b"y", (lab.SERVER_V4, one.port))
+            assert client.recv(10) == b"y"
+            assert one.got[1][1] == one.got[0][1], "but who had it"
+
+
+# Expiry
+
+@pytest.fixture(scope="module")
+def idle():
+    """A flow that is silent from the module's first test on."""
+    short = {"lifetimes": {"udp": "120s"}}
+    with running(cpe=short, conc=short) as lab, served(lab, lab.SERVER_V4) as (server, client), \
+            Capture(lab, "cpe", "w1") as link:
+        client.send(b"x")
+        assert client.recv(10) == b"x"
+        yield lab, server, link, time.monotonic()
+
+
+@pytest.fixture(autouse=True)
+def _idle_meanwhile(idle):
+    return idle
+
+
+# Bad input, at the concentrator
+
+@pytest.fixture(scope="module")
+def conc():
+    with PlaitLab() as lab:
+        lab.plaitd("conc")
+        lab.run("cpe", ["sysctl", "-qw", "net.ipv4.tcp_fastopen=3"])
+        yield lab
+        assert lab.agents["conc"].process.poll() is None, lab.log("conc")
+
+
+def record(data):
+    return struct.pack("!H", len(data)) + data
+
+
+@contextlib.contextmanager
+def leg(lab, port, first=b""):
+    with in_syn(lab, pm(lab.SERVER_V4, port, UDP) + b"\0" + first) as client:
+        yield client
+
+
+def got(server, count):
+    eventually(lambda: len(server.got) >= count, what="datagrams")
+    return [data for data, _, _ in server.got]
+
+
+def test_U1_records_in_one_octet_pieces(conc):
+    datagrams = [b"", b"a", bytes(range(200)), b"last"]
+    with UdpServer(conc, conc.SERVER_V4) as server, leg(conc, server.port) as client:
+        for octet in b"".join(map(record, datagrams)):
+            client.sendall(bytes([octet]))
+        assert got(server, 4) == datagrams
+        assert read_exactly(client, 2) == b"\0\0"
+        assert read_exactly(client, 3) == record(b"a")
+
+
+def test_U1_many_records_in_one_segment(conc):
+    datagrams = [b"%d" % i for i in range(200)]
+    with UdpServer(conc, conc.SERVER_V4) as server, \
+            leg(conc, server.port, b"".join(map(record, datagrams[:50]))) as client:
+        client.sendall(b"".join(map(record, datagrams[50:])))
+        assert got(server, 200) == datagrams
+
+
+def test_U1_record_too_long_for_udp_is_dropped_and_the_next_one_is_not(conc):
+    before = conc.counters("conc")
+    with UdpServer(conc, conc.SERVER_V4) as server, leg(conc, server.port) as client:
+        client.sendall(record(bytes(65535)) + record(b"next"))
+        assert got(server, 1) == [b"next"]
+        assert conc.since("conc", before)["udp_send_failed"] == 1
+
+
+def test_U1_record_cut_by_the_end(conc):
+    before = conc.counters("conc")
+    with UdpServer(conc, conc.SERVER_V4) as server, leg(conc, server.port, record(b"whole")) as client:
+        client.sendall(struct.pack("!H", 100) + b"half")
+        assert got(server, 1) == [b"whole"]
+        client.shutdown(socket.SHUT_WR)
+        eventually(lambda: "udp_record_cut" in conc.since("conc", before), what="counting")
+    eventually(lambda: not conc.sessions("conc"), what="the end")
+    assert len(server.got) == 1
+
+
+def test_U1_port_nobody_listens_on_ends_nothing(conc):
+    with leg(conc, 9, record(b"x")) as client:
+        time.sleep(0.2)  # for the ICMP error
+        client.sendall(record(b"y"))
+        eventually(lambda: conc.sessions("conc", 9)[0]["up"]["packets"] == 2, what="both")
+
+
+# At the CPE
+
+def test_plaitctl_shows_and_closes_flows(bonded):
+    with served(bonded, bonded.SERVER_V4) as (server, client):
+        client.send(b"x")
+        assert client.recv(10) == b"x"
+        flow, = flows(bonded, "cpe", server.port)
+        assert flow["inside"] == f"{bonded.HOST_V4}:{client.getsockname()[1]}"
+        closed = json.loads(bonded.plaitctl("cpe", "close", "--remote",
+                                            f"{bonded.SERVER_V4}:{server.port}", "--json").stdout)
+        assert closed["closed"] == 1
+        bonded.wait_ended(server.port)
+        client.send(b"anew")
+        assert client.recv(10) == b"anew"
+
+
+# The last one, for it waits
+
+def test_B2_idle_flow_ends_after_two_minutes_by_fastclose(idle):
+    lab, server, link, since = idle
+    assert len(flows(lab, "cpe", server.port)) == len(flows(lab, "conc", server.port)) == 1
+    time.sleep(max(0, since + 118 - time.monotonic()))
+    assert len(flows(lab, "cpe", server.port)) == 1
+    lab.wait_ended(server.port, 10)
+    assert lab.counters("cpe")["expired"] + lab.counters("conc")["expired"] >= 1
+    fastclose = 7  # RFC 8684 §3.5
+    assert any(option[0] >> 4 == fastclose for packet in link.tcp(PORT)
+               for kind, option in packet.options if kind == 30 and option)
