@@ -15,7 +15,7 @@
 
 enum {
 	POOL_TABLE = 9, /* from the instance's base; a CPE has its links up to there */
-	REST_SECONDS = 120, /* of ports that an earlier run had lent (RFC 6888 REQ-8) */
+	REST_SECONDS = 120, /* RFC 6888 REQ-8: of UDP, and of what an earlier run had lent */
 	SWEEP_SECONDS = 1,
 };
 
