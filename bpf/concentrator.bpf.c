@@ -6,6 +6,7 @@
  * address that is not its own.
  */
 #include "lib/count.h"
+#include "lib/datagram.h"
 #include "lib/dscp.h"
 #include "lib/fragments.h"
 #include "lib/hold.h"
@@ -149,6 +150,17 @@ static __always_inline int to_foreign_address(struct __sk_buff *skb, const struc
 	return nobody_s(skb, segment);
 }
 
+/* A configured binding lets it in: plain-mode-08 §4.4.2 (1). */
+static __always_inline bool is_let_in(const struct segment *segment)
+{
+	struct plait_binding_key key = {.external = segment->destination,
+					.protocol = segment->protocol};
+	struct plait_binding_value *binding = bpf_map_lookup_elem(&bindings, &key);
+
+	return binding && binding->flags & PLAIT_BINDING_CONFIGURED &&
+	       !is_for_this_machine(&segment->source);
+}
+
 /* Nobody is told that nobody waits for it (plain-mode-08 §5.1.1). */
 static __always_inline int datagram_from_internet(struct __sk_buff *skb,
 						  const struct segment *segment)
@@ -161,23 +173,13 @@ static __always_inline int datagram_from_internet(struct __sk_buff *skb,
 	if (is_local_address(&segment->destination))
 		return VERDICT_NEXT;
 	sk = lookup_datagram(skb, segment);
-	if (sk) {
+	if (sk)
 		bpf_sk_release(sk);
+	if (sk || session || is_let_in(segment))
 		return steer_datagram(skb, segment);
-	}
 	if (is_within(&pool_prefixes, &segment->destination))
 		return verdict(VERDICT_DROP, PLAIT_DATAGRAM_UNSOLICITED);
 	return VERDICT_NEXT;
-}
-
-/* A configured binding lets it in: plain-mode-08 §4.4.2 (1). */
-static __always_inline bool is_let_in(const struct segment *segment)
-{
-	struct plait_binding_key key = {.external = segment->destination, .protocol = IPPROTO_TCP};
-	struct plait_binding_value *binding = bpf_map_lookup_elem(&bindings, &key);
-
-	return binding && binding->flags & PLAIT_BINDING_CONFIGURED &&
-	       !is_for_this_machine(&segment->source);
 }
 
 /* One interface may be both. */
@@ -186,6 +188,19 @@ static __always_inline bool on_customer_side(struct __sk_buff *skb)
 	__u32 ifindex = skb->ifindex;
 
 	return bpf_map_lookup_elem(&customer_interfaces, &ifindex);
+}
+
+/* A flow from inside has a socket of its own, connected, which the kernel finds before this. */
+SEC("sk_lookup")
+int datagram_socket(struct bpf_sk_lookup *lookup)
+{
+	struct plait_session_value *session;
+	struct segment segment = {};
+
+	if (lookup->protocol != IPPROTO_UDP || !read_lookup(lookup, &segment))
+		return SK_PASS;
+	session = session_find(&segment, DOWN);
+	return session || is_let_in(&segment) ? give_worker_s(lookup, &segment, session) : SK_PASS;
 }
 
 SEC("tc")

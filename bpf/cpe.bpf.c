@@ -77,6 +77,22 @@ static __always_inline int datagram_from_lan(struct __sk_buff *skb, const struct
 	return steer_datagram(skb, segment);
 }
 
+/*
+ * From a LAN, to what is not this machine's: such a datagram is delivered here only if
+ * lan_ingress has marked it.
+ */
+SEC("sk_lookup")
+int datagram_socket(struct bpf_sk_lookup *lookup)
+{
+	__u32 ifindex = lookup->ingress_ifindex;
+	struct segment segment = {};
+
+	if (lookup->protocol != IPPROTO_UDP || !bpf_map_lookup_elem(&lan_interfaces, &ifindex) ||
+	    !read_lookup(lookup, &segment) || is_for_this_machine(&segment.destination))
+		return SK_PASS;
+	return give_worker_s(lookup, &segment, session_find(&segment, UP));
+}
+
 SEC("tc")
 int lan_ingress(struct __sk_buff *skb)
 {
@@ -152,10 +168,13 @@ int leg_egress_raw(struct __sk_buff *skb)
 /* From the internet, by way of a concentrator: plain-mode-08 §4.4.2 (2). */
 static __always_inline bool has_binding(const struct segment *segment)
 {
-	struct plait_binding_key key = {.external.port = segment->destination.port,
+	struct plait_binding_key tcp = {.external.port = segment->destination.port,
 					.protocol = IPPROTO_TCP};
+	struct plait_binding_key udp = {.external.port = segment->destination.port,
+					.protocol = IPPROTO_UDP};
 
-	return is_local_address(&segment->destination) && bpf_map_lookup_elem(&bindings, &key);
+	return is_local_address(&segment->destination) &&
+	       (bpf_map_lookup_elem(&bindings, &tcp) || bpf_map_lookup_elem(&bindings, &udp));
 }
 
 static __always_inline bool is_from_concentrator(const struct segment *segment)

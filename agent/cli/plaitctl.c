@@ -53,10 +53,15 @@ static int take_option(struct request *request, const char *name)
 static int parse(int argc, char **argv, struct arguments *out)
 {
 	static const struct option options[] = {
-		{"name", required_argument, NULL, 'n'},   {"json", no_argument, NULL, 'j'},
-		{"help", no_argument, NULL, 'h'},         {"version", no_argument, NULL, 'V'},
-		{"all", no_argument, NULL, 'o'},          {"off", no_argument, NULL, 'o'},
-		{"remote", required_argument, NULL, 'o'}, {0},
+		{"name", required_argument, NULL, 'n'},
+		{"json", no_argument, NULL, 'j'},
+		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'V'},
+		{"all", no_argument, NULL, 'o'},
+		{"off", no_argument, NULL, 'o'},
+		{"remote", required_argument, NULL, 'o'},
+		{"protocol", required_argument, NULL, 'o'},
+		{0},
 	};
 	int option, which, status = 0;
 

@@ -81,8 +81,8 @@ int binding_check(const struct config *config, const struct config_binding *bind
 {
 	int err = 0;
 
-	if (binding->protocol != IPPROTO_TCP) {
-		snprintf(why, BINDING_WHY_BYTES, "only tcp is let in by this version");
+	if (binding->protocol != IPPROTO_TCP && binding->protocol != IPPROTO_UDP) {
+		snprintf(why, BINDING_WHY_BYTES, "only tcp and udp are let in");
 		return -EINVAL;
 	}
 	err = check_external(config, binding, why);

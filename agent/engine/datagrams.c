@@ -154,7 +154,7 @@ static enum pumped flush(struct datagrams *datagrams, struct side *leg)
 	return PUMP_WAITS;
 }
 
-/* On the concentrator. What went wrong before, such as an unreachable port, ends nothing. */
+/* Where it has a socket. What went wrong before, such as an unreachable port, ends nothing. */
 static bool receive_batch(struct worker *worker, struct session *session)
 {
 	struct side *plain = &session->side[SIDE_PLAIN];
@@ -189,7 +189,7 @@ static void send_one(struct worker *worker, const struct session *session, const
 	int fd = session->side[SIDE_PLAIN].fd, err = 0;
 
 	if (fd < 0)
-		err = datagram_send(&worker->sender, &session->key.remote, &session->key.inside,
+		err = datagram_send(&worker->sender, &session->local, &session->peer,
 				    config_dscp(worker->config->dscp.plain, 0), bytes, len);
 	else if (send(fd, bytes, len, MSG_NOSIGNAL) < 0 && errno != ECONNREFUSED)
 		err = -errno;

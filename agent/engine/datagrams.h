@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * The datagrams of a UDP session (plain-mode-08 §5.1): those of the plain side are queued as
- * records for the leg, those of the leg are sent one by one. On the CPE they come from a
- * socket all hosts share; on the concentrator the plain side is a socket of the session's.
+ * records for the leg, those of the leg are sent one by one. Where the plain side is the one
+ * that was accepted, they come from a socket that all share, and leave by another; where it
+ * was dialled, it has a socket of its own.
  */
 #ifndef PLAIT_ENGINE_DATAGRAMS_H
 #define PLAIT_ENGINE_DATAGRAMS_H

@@ -161,9 +161,10 @@ int mptcp_listen(const struct plait_addr *addr, const struct leg_options *option
 	if (fd < 0)
 		return fd;
 	err = prepare_leg(fd, options);
-	if (!err)
-		err = kind == LISTEN_SHARED ? set(fd, SOL_SOCKET, SO_REUSEPORT, 1)
-					    : be_transparent(fd, addr->family);
+	if (!err && kind != LISTEN_HELD)
+		err = set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+	if (!err && kind != LISTEN_SHARED)
+		err = be_transparent(fd, addr->family);
 	if (!err)
 		err = set(fd, IPPROTO_TCP, TCP_FASTOPEN, FASTOPEN_QUEUE);
 	if (!err)

@@ -33,7 +33,8 @@ struct leg_options {
 
 enum mptcp_listener {
 	LISTEN_SHARED, /* several workers listen on the same address */
-	LISTEN_ALONE, /* transparent: for SYNs and MP_JOINs that sk_assign brings */
+	LISTEN_HELD, /* transparent: for SYNs that sk_assign brings */
+	LISTEN_JOINS, /* likewise for MP_JOINs; there may be one for each protocol that is carried */
 };
 
 /*

@@ -77,6 +77,7 @@ static bool judge_preamble(void *role, struct session *session, const struct pre
 	if (instance_owns(&cpe->instance, &preamble->source))
 		return false;
 	session->key.remote = preamble->source;
+	session->key.protocol = preamble->protocol;
 	session->transparent = true;
 	return true;
 }
@@ -156,8 +157,11 @@ static int dial_leg(struct cpe *cpe, struct session *session, const uint8_t *ear
 /* §4.4.2 (2): the host sees who asks for it. */
 static int dial_host(const struct cpe *cpe, const struct session *session)
 {
-	return tcp_dial(&session->key.remote, &session->key.inside,
-			config_dscp(cpe->instance.config->dscp.plain, session->asked_dscp));
+	uint8_t dscp = config_dscp(cpe->instance.config->dscp.plain, session->asked_dscp);
+
+	return session->key.protocol == IPPROTO_UDP
+		       ? datagram_dial(&session->key.remote, &session->key.inside, dscp)
+		       : tcp_dial(&session->key.remote, &session->key.inside, dscp);
 }
 
 static int dial(void *role, struct session *session, const uint8_t *early, size_t early_len)

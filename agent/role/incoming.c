@@ -60,7 +60,7 @@ static int open_listeners(const struct incoming *incoming, struct incoming_bindi
 		struct plait_addr addr = *at[i];
 
 		addr.port = binding->config.external.port;
-		binding->join_fd[i] = mptcp_listen(&addr, &instance->leg, LISTEN_ALONE);
+		binding->join_fd[i] = mptcp_listen(&addr, &instance->leg, LISTEN_JOINS);
 		if (binding->join_fd[i] < 0 && binding->join_fd[i] != -EAFNOSUPPORT) {
 			int err = binding->join_fd[i];
 

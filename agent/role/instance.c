@@ -268,7 +268,7 @@ static int listen_for_held(const struct instance *instance, enum which_side side
 			   const struct plait_addr *addr)
 {
 	return side == SIDE_PLAIN ? tcp_listen_transparent(addr)
-				  : mptcp_listen(addr, &instance->leg, LISTEN_ALONE);
+				  : mptcp_listen(addr, &instance->leg, LISTEN_HELD);
 }
 
 static int add_private_listener(struct instance *instance, unsigned int worker,

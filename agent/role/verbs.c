@@ -72,14 +72,23 @@ static bool take_external(const struct role *role, const char *text, struct plai
 	return true;
 }
 
+static bool take_protocol(const char *text, uint8_t *out)
+{
+	*out = strcmp(text, "udp") == 0 ? IPPROTO_UDP : IPPROTO_TCP;
+	return *out == IPPROTO_UDP || strcmp(text, "tcp") == 0;
+}
+
 static bool take_binding(const struct role *role, const struct request *request,
 			 struct config_binding *out, struct outcome *outcome)
 {
 	const char *external = request_value(request, "external");
 	const char *inside = request_value(request, "inside");
+	const char *protocol = request_value(request, "protocol");
 
 	*out = (struct config_binding){.protocol = IPPROTO_TCP};
-	if (!external || !take_external(role, external, &out->external))
+	if (protocol && !take_protocol(protocol, &out->protocol))
+		outcome_say(outcome, "protocol: neither tcp nor udp: %s", protocol);
+	else if (!external || !take_external(role, external, &out->external))
 		outcome_say(outcome, "external: %s: %s",
 			    role->instance->config->role == ROLE_CPE ? "no port"
 								     : "no address with a port",
@@ -183,8 +192,10 @@ struct verbs role_verbs(struct role *role)
 	static const struct verb all[] = {
 		{"reload", .run = reload},
 		{"drain", {{.name = "off"}}, drain},
-		{"bind", {{.name = "external"}, {.name = "inside"}}, bind_port},
-		{"unbind", {{.name = "external"}}, unbind_port},
+		{"bind",
+		 {{.name = "external"}, {.name = "inside"}, {.name = "protocol"}},
+		 bind_port},
+		{"unbind", {{.name = "external"}, {.name = "protocol"}}, unbind_port},
 		{"close",
 		 {{.name = "inside"}, {.name = "remote"}, {.name = "all"}},
 		 close_sessions},

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Which socket of the agent's takes a host's datagram (plain-mode-08 §5.1.1). */
+/* Which socket of the agent's takes a datagram of the plain side (plain-mode-08 §5.1.1). */
 #ifndef PLAIT_BPF_DATAGRAM_H
 #define PLAIT_BPF_DATAGRAM_H
 
 #include "hold.h"
-#include "policy.h"
 #include "session.h"
 
 /* By worker * 2, and 1 more for IPv6. Agent writes. */
@@ -16,7 +15,8 @@ struct {
 } datagram_sockets SEC(".maps");
 
 /* Of a datagram that is to be delivered here. False: it is of another family. */
-static __always_inline bool read_lookup(const struct bpf_sk_lookup *lookup, struct segment *out)
+static __always_inline bool read_lookup(const volatile struct bpf_sk_lookup *lookup,
+					struct segment *out)
 {
 	out->protocol = lookup->protocol;
 	out->source.port = lookup->remote_port;
@@ -27,36 +27,27 @@ static __always_inline bool read_lookup(const struct bpf_sk_lookup *lookup, stru
 		*(__u32 *)out->destination.ip = lookup->local_ip4;
 		return true;
 	}
-	for (int i = 0; i < 4; i++) {
-		((__u32 *)out->source.ip)[i] = lookup->remote_ip6[i];
-		((__u32 *)out->destination.ip)[i] = lookup->local_ip6[i];
-	}
+	/* the verifier takes a context's fields by their offsets only, no pointer to one */
+	((__u32 *)out->source.ip)[0] = lookup->remote_ip6[0];
+	((__u32 *)out->source.ip)[1] = lookup->remote_ip6[1];
+	((__u32 *)out->source.ip)[2] = lookup->remote_ip6[2];
+	((__u32 *)out->source.ip)[3] = lookup->remote_ip6[3];
+	((__u32 *)out->destination.ip)[0] = lookup->local_ip6[0];
+	((__u32 *)out->destination.ip)[1] = lookup->local_ip6[1];
+	((__u32 *)out->destination.ip)[2] = lookup->local_ip6[2];
+	((__u32 *)out->destination.ip)[3] = lookup->local_ip6[3];
 	return lookup->family == AF_INET6;
 }
 
-static __always_inline __u32 worker_of_datagram(const struct segment *segment)
+/* To the worker that has its session, if there is one. */
+static __always_inline int give_worker_s(struct bpf_sk_lookup *lookup,
+					 const struct segment *segment,
+					 const struct plait_session_value *session)
 {
-	struct plait_session_value *session = session_find(segment, UP);
+	__u32 worker = session ? session->worker : worker_of(segment);
+	__u32 index = 2 * worker + (segment->source.family == AF_INET6);
+	struct bpf_sock *sk = bpf_map_lookup_elem(&datagram_sockets, &index);
 
-	return session ? session->worker : worker_of(segment);
-}
-
-/*
- * From a LAN, to what is not this machine's: such a datagram is delivered here only if
- * lan_ingress has marked it.
- */
-SEC("sk_lookup")
-int datagram_socket(struct bpf_sk_lookup *lookup)
-{
-	__u32 ifindex = lookup->ingress_ifindex, index;
-	struct segment segment = {};
-	struct bpf_sock *sk;
-
-	if (lookup->protocol != IPPROTO_UDP || !bpf_map_lookup_elem(&lan_interfaces, &ifindex) ||
-	    !read_lookup(lookup, &segment) || is_for_this_machine(&segment.destination))
-		return SK_PASS;
-	index = 2 * worker_of_datagram(&segment) + (segment.source.family == AF_INET6);
-	sk = bpf_map_lookup_elem(&datagram_sockets, &index);
 	if (!sk)
 		return SK_PASS;
 	bpf_sk_assign(lookup, sk, 0);

@@ -14,7 +14,8 @@ import time
 import pytest
 
 from conftest import PlaitLab, both_families, running, server_address
-from netns import eventually, family_of, inside, read_exactly
+from netns import (Server, connect, echo, eventually, family_of, inside, read_exactly,
+                   tcp_socket)
 from test_bad_input import in_syn, is_reset, pm
 from test_pools import pooled
 from wire import MP_CAPABLE, MP_JOIN, Capture
@@ -49,8 +50,8 @@ def is_silent(client, seconds=0.5):
 class UdpServer:
     """Remembers who sent what, and echoes it unless told otherwise."""
 
-    def __init__(self, lab, address, port=0, echoes=True):
-        self.socket = udp_socket(lab, "server", family_of(address))
+    def __init__(self, lab, address, port=0, echoes=True, node="server"):
+        self.socket = udp_socket(lab, node, family_of(address))
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
         self.socket.settimeout(None)
         self.socket.bind((address, port))
@@ -290,6 +291,73 @@ def test_T2_udp_mapping_is_endpoint_independent_and_its_port_rests():
             client.sendto(b"y", (lab.SERVER_V4, one.port))
             assert client.recv(10) == b"y"
             assert one.got[1][1] == one.got[0][1], "but who had it"
+
+
+# From the internet (T3)
+
+EXTERNAL, INCOMING = "203.0.113.65", 5300
+TWO_WAYS = [{"name": "home-1", "sources": ["10.1.0.2", "10.2.0.2"]}]
+
+
+@contextlib.contextmanager
+def let_in(protocols=("udp",)):
+    conc = [{"external": f"{EXTERNAL}:{INCOMING}", "inside": f"10.1.0.2:{INCOMING}",
+             "protocol": protocol} for protocol in protocols]
+    cpe = [{"port": INCOMING, "inside": "192.168.1.2:53", "protocol": protocol}
+           for protocol in protocols]
+    with pooled([{"prefix": "203.0.113.64/28"}], cpe={"bindings": cpe}, bindings=conc,
+                subscribers=TWO_WAYS) as lab:
+        yield lab
+
+
+def test_T3_datagrams_to_a_binding_reach_the_host_and_its_answers_the_sender():
+    with let_in() as lab, UdpServer(lab, lab.HOST_V4, 53, node="host") as host, \
+            towards(lab, EXTERNAL, INCOMING, "server") as one, \
+            towards(lab, EXTERNAL, INCOMING, "server") as other:
+        for size in (5, 0, 1400, 9000):
+            for client in (one, other):
+                data = bytes([client is one]) * size
+                client.send(data)
+                assert client.recv(1 << 16) == data
+        assert {peer for _, peer, _ in host.got} == {
+            (lab.SERVER_V4, client.getsockname()[1]) for client in (one, other)}
+        assert len(lab.sessions("conc")) == len(lab.sessions("cpe")) == 2
+        eventually(lambda: all(len(session["subflows"]) == 2 for session in lab.sessions("conc")),
+                   what="subflows over both links")
+        # the host asks back, from the same port
+        host.socket.sendto(b"and you?", (lab.SERVER_V4, one.getsockname()[1]))
+        assert one.recv(100) == b"and you?"
+
+
+def test_T3_binding_for_udp_is_none_for_tcp_and_both_may_be():
+    with let_in() as lab, UdpServer(lab, lab.HOST_V4, 53, node="host"), \
+            tcp_socket(lab, "server", socket.AF_INET, timeout=1) as client:
+        with pytest.raises(TimeoutError):
+            client.connect((EXTERNAL, INCOMING))
+    with let_in(("tcp", "udp")) as lab, UdpServer(lab, lab.HOST_V4, 53, node="host"), \
+            Server(lab, "host", lab.HOST_V4, echo, 53), \
+            towards(lab, EXTERNAL, INCOMING, "server") as datagrams, \
+            connect(lab, "server", EXTERNAL, INCOMING) as stream:
+        datagrams.send(b"a")
+        stream.sendall(b"b")
+        assert datagrams.recv(10) == b"a" and read_exactly(stream, 1) == b"b"
+
+
+def test_T3_udp_is_bound_and_unbound_at_run_time():
+    with pooled([{"prefix": "203.0.113.64/28"}]) as lab, \
+            UdpServer(lab, lab.HOST_V4, 53, node="host"):
+        lab.plaitctl("conc", "bind", f"{EXTERNAL}:{INCOMING}", f"10.1.0.2:{INCOMING}",
+                     "--protocol", "udp")
+        lab.plaitctl("cpe", "bind", str(INCOMING), "192.168.1.2:53", "--protocol", "udp")
+        with towards(lab, EXTERNAL, INCOMING, "server") as client:
+            client.send(b"x")
+            assert client.recv(10) == b"x"
+            lab.plaitctl("conc", "unbind", f"{EXTERNAL}:{INCOMING}", "--protocol", "udp")
+            client.send(b"goes on")
+            assert client.recv(10) == b"goes on"
+        with towards(lab, EXTERNAL, INCOMING, "server") as client:
+            client.send(b"too late")
+            assert is_silent(client)
 
 
 # Expiry

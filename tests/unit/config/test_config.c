@@ -564,8 +564,8 @@ static struct bad bad_cpe[] = {
 	{CPE "bindings:\n  - {port: 80, inside: 192.168.1.2:80}\n"
 	     "  - {port: 80, inside: 192.168.1.3:80}\n",
 	 7, 5, "bindings[1]: *:80 is bound already"},
-	{CPE "bindings: [{port: 80, protocol: udp, inside: 192.168.1.2:80}]\n", 5, 12,
-	 "bindings[0]: only tcp is let in by this version"},
+	{CPE "bindings: [{port: 80, protocol: 132, inside: 192.168.1.2:80}]\n", 5, 12,
+	 "bindings[0]: only tcp and udp are let in"},
 	{"role: cpe\nlan: [lan0]\n", 2, 6, "lan: expected a mapping, not a list"},
 	{"role: cpe\nlan: {}\n", 2, 6, "lan.interfaces: missing"},
 	{"role: cpe\nlan: {interfaces: lan0}\n", 2, 19,
