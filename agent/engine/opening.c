@@ -25,6 +25,7 @@
 #include "port/sockets.h"
 #include "port/tap.h"
 #include "port/time_wait.h"
+#include "preamble.h"
 #include "relay.h"
 
 enum {
@@ -570,49 +571,13 @@ static void preamble_whole(struct worker *worker, struct session *session,
 		refuse_preamble(worker, session, why);
 }
 
-/* Take len octets, seen before, off the stream. */
-static bool take(struct worker *worker, struct session *session, size_t len)
-{
-	uint8_t *to = session->preamble + session->preamble_bytes;
-
-	if (recv(accepted(session)->fd, to, len, 0) != (ssize_t)len)
-		return false;
-	session->preamble_bytes += (uint8_t)len;
-	return true;
-}
-
-/*
- * A look ahead tells whether the preamble is whole; all of it that there is belongs
- * to it until then, and is taken: on Linux 6.12 MSG_PEEK shows an MPTCP
- * socket's first segment only. Returns its length; 0 if there may be more to read;
- * -EAGAIN, -EBADMSG if it can be none, or what else is wrong with the socket.
- */
-static int read_on(struct worker *worker, struct session *session, struct preamble *preamble)
-{
-	size_t had = session->preamble_bytes;
-	ssize_t n = recv(accepted(session)->fd, session->preamble + had, PREAMBLE_READ_MAX - had,
-			 MSG_PEEK);
-	int len;
-
-	if (n < 0)
-		return -errno;
-	if (n == 0)
-		return -EPIPE;
-	len = preamble_read(session->preamble, had + (size_t)n, preamble);
-	if (len == -EAGAIN)
-		return take(worker, session, (size_t)n) ? 0 : -EPIPE;
-	if (len < 0)
-		return len;
-	return take(worker, session, (size_t)len - had) ? len : -EPIPE;
-}
-
 /* Read the start of the stream until it holds a whole preamble. */
 static void read_preamble(struct worker *worker, struct session *session)
 {
 	struct preamble preamble;
 	int len;
 
-	while (!(len = read_on(worker, session, &preamble)))
+	while (!(len = session_preamble_read(session, &preamble)))
 		;
 	if (len > 0)
 		preamble_whole(worker, session, &preamble);
