@@ -34,7 +34,7 @@ SCRIPTS     := $(wildcard tests/lab/*.py tests/e2e/*.py bench/*/*.py tools/*.py)
 C_FILES     := $(wildcard agent/*.c agent/*/*.[ch] include/*.h bpf/*.c bpf/lib/*.h tests/*/*.[ch] tests/*/*/*.c bench/*.c)
 MAN         := $(patsubst man/%.scd,$(B)/man/%,$(wildcard man/*.scd))
 
-.PHONY: all programs check check-unit check-bpf check-e2e check-layers check-vm vmtest demo deps fuzz layers fmt lint bench-tcp bench-links bench-sessions bench-table man install uninstall clean help
+.PHONY: all programs check check-unit check-bpf check-e2e check-layers check-vm vmtest demo deps fuzz layers fmt lint bench-tcp bench-links bench-udp bench-sessions bench-table man install uninstall clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -132,6 +132,8 @@ bench-tcp: programs $(BENCH) $(LAB) ## measure against routed, splice, haproxy, 
 bench-links: programs $(BENCH) $(LAB) ## measure links of all weathers: sums, stalls, latency (as root)
 	/usr/bin/python3 bench/links/run.py
 
+bench-udp: programs $(LAB) ## measure UDP against routed and OpenVPN over TCP (as root)
+	/usr/bin/python3 bench/udp/run.py
 bench-sessions: programs $(LAB) ## 9,000 sessions at a time, and the agents' memory for each (as root)
 	/usr/bin/python3 bench/sessions/run.py
 bench-table: $(B)/bench/table ## measure the translator's tables with a million bindings

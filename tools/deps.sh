@@ -15,10 +15,10 @@ clang-format clang-tidy cppcheck scdoc
 python3 python3-pytest python3-scapy
 nginx-light iperf3 curl socat openssh-client openssh-server netcat-openbsd
 ethtool tcpdump iproute2 iptables procps util-linux
-haproxy redsocks dante-server mptcpize bird2
+haproxy redsocks dante-server mptcpize openvpn bird2
 qemu-system-x86 kmod cpio
 "
-SERVICES="nginx haproxy redsocks danted ssh iperf3 bird"
+SERVICES="nginx haproxy redsocks danted ssh iperf3 bird openvpn"
 # The two variables are for tests/tools/test_deps.py.
 POLICY=${PLAIT_POLICY_RC_D:-/usr/sbin/policy-rc.d}
 SAVED=$POLICY.plait-saved

@@ -12,7 +12,6 @@
 #include "base/clock.h"
 #include "base/container.h"
 #include "base/log.h"
-#include "table/selection.h"
 
 enum {
 	LOOK_MS = 50, /* what has moved */
@@ -115,6 +114,12 @@ static void arm(struct links *links, unsigned int ms)
 		.it_value = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000}};
 
 	timerfd_settime(links->timer_fd, 0, &due, NULL);
+}
+
+void links_wake(struct links *links)
+{
+	if (__atomic_exchange_n(&links->idle, false, __ATOMIC_RELAXED))
+		arm(links, LOOK_MS);
 }
 
 /* The first concentrator that the link leads to, beginning with this one. */
@@ -390,123 +395,4 @@ void links_reconfigured(struct links *links)
 	for (unsigned int i = 0; i < links->count; i++)
 		links->link[i].state.limits = limits_of(links->link[i].config);
 	engine_paths_changed(&links->instance->engine);
-}
-
-/* Questions of any thread */
-
-bool links_path(struct links *links, unsigned int link, unsigned int concentrator, uint8_t family,
-		struct path *out)
-{
-	const struct link *asked = &links->link[link];
-	const struct plait_addr *remote = asked->paths.remote[concentrator];
-	unsigned int f = family == AF_INET ? 0 : 1;
-	bool found;
-
-	pthread_rwlock_rdlock(&links->lock);
-	f = remote[f].family ? f : !f;
-	found = asked->in_use && remote[f].family;
-	if (found)
-		*out = (struct path){.local = asked->paths.local[f], .remote = remote[f]};
-	pthread_rwlock_unlock(&links->lock);
-	return found;
-}
-
-bool links_is_backup(struct links *links, unsigned int link)
-{
-	bool overflows, spared;
-
-	pthread_rwlock_rdlock(&links->lock);
-	overflows = links->overflows;
-	spared = links->link[link].spared;
-	pthread_rwlock_unlock(&links->lock);
-	return spared || links->link[link].config->use == USE_BACKUP ||
-	       (links->link[link].config->use == USE_OVERFLOW && !overflows);
-}
-
-bool links_is_spared(struct links *links, unsigned int link)
-{
-	bool spared;
-
-	pthread_rwlock_rdlock(&links->lock);
-	spared = links->link[link].spared;
-	pthread_rwlock_unlock(&links->lock);
-	return spared;
-}
-
-/* Under lock. */
-static int find_address(const struct links *links, const struct plait_addr *local)
-{
-	for (unsigned int i = 0; i < links->count; i++)
-		for (unsigned int f = 0; f < LINK_FAMILIES; f++)
-			if (addr_same_ip(&links->link[i].paths.local[f], local))
-				return (int)i;
-	return -1;
-}
-
-int links_of_path(struct links *links, const struct plait_addr *local)
-{
-	int found;
-
-	pthread_rwlock_rdlock(&links->lock);
-	found = find_address(links, local);
-	if (found >= 0 && !links->link[found].in_use)
-		found = -1;
-	pthread_rwlock_unlock(&links->lock);
-	return found;
-}
-
-int links_of_address(struct links *links, const struct plait_addr *local)
-{
-	int found;
-
-	pthread_rwlock_rdlock(&links->lock);
-	found = find_address(links, local);
-	pthread_rwlock_unlock(&links->lock);
-	return found;
-}
-
-/* Equal weights mean none: the best link, which is the first, begins. */
-static bool weights_differ(const struct links *links)
-{
-	for (unsigned int i = 1; i < links->count; i++)
-		if (links->link[i].config->weight != links->link[0].config->weight)
-			return true;
-	return false;
-}
-
-static int choose_by_weight(struct links *links, unsigned int concentrator, uint8_t family,
-			    uint32_t hash)
-{
-	uint32_t weights[CONFIG_MAX_LINKS] = {};
-	struct path path;
-
-	for (unsigned int i = 0; i < links->count; i++)
-		if (links->link[i].config->use == USE_ALWAYS &&
-		    links_path(links, i, concentrator, family, &path))
-			weights[i] = links->link[i].config->weight;
-	return selection_by_weight(weights, links->count, hash);
-}
-
-/* The first of the least reluctant use: always, then overflow, then backup. */
-static int choose_by_order(struct links *links, unsigned int concentrator, uint8_t family)
-{
-	struct path path;
-	int best = -1;
-
-	for (unsigned int i = 0; i < links->count; i++)
-		if (links_path(links, i, concentrator, family, &path) &&
-		    (best < 0 || links->link[i].config->use < links->link[best].config->use))
-			best = (int)i;
-	return best;
-}
-
-int links_choose(struct links *links, unsigned int concentrator, uint8_t family, uint32_t hash)
-{
-	int chosen = -1;
-
-	if (__atomic_exchange_n(&links->idle, false, __ATOMIC_RELAXED))
-		arm(links, LOOK_MS); /* somebody wants to know */
-	if (weights_differ(links))
-		chosen = choose_by_weight(links, concentrator, family, hash);
-	return chosen >= 0 ? chosen : choose_by_order(links, concentrator, family);
 }

@@ -62,6 +62,9 @@ void links_reconfigured(struct links *links);
 /* Probe this concentrator where it can be reached: it answers. Main thread's. */
 void links_prefer(struct links *links, unsigned int concentrator);
 
+/* Somebody wants to know how they are: they are looked at often. Any thread. */
+void links_wake(struct links *links);
+
 /*
  * To a concentrator over a link in use, in the flow's own family if there is a path,
  * else in the other. false: none. Any thread.

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+"""Makes udp.md of the figures."""
+
+from tables import measured_on, ratio, target_table
+
+COLUMNS = (("flood", "pps", "arrived, 1/s", "{:,.0f}"),
+           ("flood", "cpu_us", "CPU a datagram, µs", "{:.1f}"),
+           ("single", "p50_us", "round trip p50, µs", "{:.0f}"),
+           ("single", "p99_us", "p99, µs", "{:.0f}"),
+           ("lossy", "p50_ms", "1 % loss: delay p50, ms", "{:.1f}"),
+           ("lossy", "p99_ms", "p99, ms", "{:.1f}"),
+           ("lossy", "arrived_percent", "arrived, %", "{:.1f}"))
+
+
+def figure_of(figures, name, key, figure):
+    return figures.get(name, {}).get(key, {}).get(figure)
+
+
+def row(contender, figures):
+    cells = [figure_of(figures, contender.name, key, figure) for key, figure, _, _ in COLUMNS]
+    return "| " + " | ".join([contender.title, *(
+        "–" if value is None else shape.format(value)
+        for value, (_, _, _, shape) in zip(cells, COLUMNS))]) + " |"
+
+
+def page(facts, chosen, figures):
+    pps = {name: figure_of(figures, name, "flood", "pps") for name in figures}
+    targets = [("stream mode: datagrams of 200 octets, beside OpenVPN over TCP",
+                ratio(pps.get("plait"), pps.get("openvpn")), 3, "x", True)]
+    return "\n".join([
+        "# UDP", "",
+        "Medians of the rounds. CPU is the whole machine's, host, server and iperf3 included.",
+        "", *target_table(targets), "",
+        "| | " + " | ".join(title for _, _, title, _ in COLUMNS) + " |",
+        "| --- |" + " ---: |" * len(COLUMNS), *(row(each, figures) for each in chosen), "",
+        "![delay of each datagram](udp.svg)", "", *measured_on(facts), ""])

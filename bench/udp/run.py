@@ -1,0 +1,105 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+"""UDP through plait beside routed, and beside OpenVPN over TCP under mptcpize.
+
+    sudo /usr/bin/python3 bench/udp/run.py [--seconds 5] [--rounds 3] [--only plait,openvpn]
+
+Each round measures each contender once, in a fresh lab: datagrams of 200 octets a second, as many
+as arrive of as many as iperf3 can send; round trips of single ones; and delays of a steady flow
+while one link loses 1 %. Writes udp.json, udp.md and udp.svg.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / each) for each in ("tests/lab", "tests/e2e", "bench/lib")]
+
+# pylint: disable=wrong-import-position
+from lab import Lab, LabError
+
+import chart
+import contenders
+import measure
+import report
+from setting import machine_facts
+
+
+def attempt(step):
+    try:
+        return step()
+    except (LabError, subprocess.SubprocessError, ValueError, OSError, KeyError) as error:
+        print(error, file=sys.stderr)
+        return {"failed": str(error).strip().splitlines()[0]}
+
+
+def say(phase, contender, key, result):
+    shown = " ".join(f"{name}={value:.4g}" for name, value in result.items()
+                     if isinstance(value, (int, float)))
+    print(f"{phase} {contender.name:8} {key:8} {shown or result.get('failed')}", flush=True)
+
+
+def run_round(contender, phase, args, results):
+    steps = {"flood": lambda lab: measure.flood(lab, args.seconds),
+             "single": lambda lab: measure.round_trips(lab, args.seconds),
+             "lossy": lambda lab: measure.lossy(lab, args.seconds)}
+    for key, step in steps.items():
+        with Lab(weather_everywhere=key == "lossy") as lab:
+            def measured(lab=lab, step=step):
+                contender.start(lab)
+                return step(lab)
+
+            result = attempt(measured)
+        results[contender.name].setdefault(key, []).append(result)
+        say(phase, contender, key, result)
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description="Compare plait's UDP with its alternatives.")
+    parser.add_argument("--seconds", type=int, default=5, help="length of each measurement")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", help="comma-separated names of contenders")
+    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "docs/bench",
+                        help="where udp.md, udp.svg and udp.json go")
+    return parser.parse_args()
+
+
+def medians(results):
+    """Of each contender and figure, over the rounds that worked."""
+    def of(rounds):
+        names = {name for each in rounds for name, value in each.items()
+                 if isinstance(value, (int, float))}
+        return {name: statistics.median(each[name] for each in rounds if name in each)
+                for name in names}
+    return {name: {key: of(rounds) for key, rounds in measured.items()}
+            for name, measured in results.items()}
+
+
+def main():
+    args = parse_arguments()
+    if os.geteuid():
+        sys.exit("run.py: needs root, for network namespaces")
+    chosen = [each for each in contenders.everyone()
+              if not args.only or each.name in args.only.split(",")]
+    results = {each.name: {} for each in chosen}
+    for number in range(1, args.rounds + 1):
+        for contender in chosen:
+            run_round(contender, f"{number}/{args.rounds}", args, results)
+    facts = machine_facts() | {
+        "command": f"bench/udp/run.py --seconds {args.seconds} --rounds {args.rounds}"}
+    figures = medians(results)
+    delays = {name: measured["lossy"][0].get("delays_ms", [])
+              for name, measured in results.items()}
+    args.out.joinpath("udp.json").write_text(
+        json.dumps({"facts": facts, "figures": figures, "delays_ms": delays}) + "\n")
+    args.out.joinpath("udp.svg").write_text(chart.delays(delays))
+    args.out.joinpath("udp.md").write_text(report.page(facts, chosen, figures))
+
+
+if __name__ == "__main__":
+    main()
