@@ -27,10 +27,9 @@ def flood(lab, seconds):
     lab.wait_listening("server", IPERF_PORT)
     before = cpu_seconds()
     done = lab.run("host", ["iperf3", "-c", lab.SERVER_V4, "-p", str(IPERF_PORT), "-u", "-b", "0",
-                            "-l", str(PAYLOAD), "-t", str(seconds), "-J",
-                            "--get-server-output"])
+                            "-l", str(PAYLOAD), "-t", str(seconds), "-J"])
     spent = cpu_seconds() - before
-    server = json.loads(done.stdout)["server_output_json"]["end"]["sum"]
+    server = json.loads(done.stdout)["end"]["sum"]
     arrived = server["packets"] - server["lost_packets"]
     return {"pps": arrived / seconds, "offered_pps": server["packets"] / seconds,
             "cpu_us": spent / arrived * 1e6}

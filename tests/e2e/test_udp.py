@@ -414,6 +414,21 @@ def test_U1_records_in_one_octet_pieces(conc):
         assert read_exactly(client, 3) == record(b"a")
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_U1_records_in_pieces_of_any_length(conc, seed):
+    rng = random.Random(seed)
+    datagrams = [rng.randbytes(rng.choice((0, 1, 2, 300, 1400, 9000, 65507))) for _ in range(60)]
+    stream = b"".join(map(record, datagrams))
+    with UdpServer(conc, conc.SERVER_V4, echoes=False) as server, \
+            leg(conc, server.port) as client:
+        while stream:
+            size = rng.choice((1, 2, 3, 1000, 5000, 65536, 100000))
+            client.sendall(stream[:size])
+            stream = stream[size:]
+            time.sleep(0.001)
+        assert got(server, 60) == datagrams
+
+
 def test_U1_many_records_in_one_segment(conc):
     datagrams = [b"%d" % i for i in range(200)]
     with UdpServer(conc, conc.SERVER_V4) as server, \
