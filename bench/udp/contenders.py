@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 """The contenders of bench/udp. The server is reached at its own address by all of them."""
 
+import time
+
+from lab import LabError
+
 from contender import MPTCPIZE, Contender, Plait, Routed, in_kernel_subflows
 
 PORT = 1194
@@ -15,7 +19,7 @@ class OpenVpn(Contender):
     def start(self, lab):
         in_kernel_subflows(lab)
         common = ["--dev", "tun0", "--dev-type", "tun", "--cipher", "none", "--auth", "none",
-                  "--port", str(PORT), "--verb", "1", "--tcp-nodelay", "--txqueuelen", "1000"]
+                  "--port", str(PORT), "--verb", "1", "--socket-flags", "TCP_NODELAY", "--txqueuelen", "1000"]
         lab.popen("conc", [*MPTCPIZE, "openvpn", *common, "--proto", "tcp-server",
                            "--local", "10.1.0.1", "--ifconfig", "10.99.0.1", "10.99.0.2"],
                   log="openvpn-conc.log")
@@ -23,15 +27,18 @@ class OpenVpn(Contender):
         lab.popen("cpe", [*MPTCPIZE, "openvpn", *common, "--proto", "tcp-client",
                           "--remote", "10.1.0.1", "--nobind",
                           "--ifconfig", "10.99.0.2", "10.99.0.1"], log="openvpn-cpe.log")
-        self._wait_up(lab)
+        for node in ("conc", "cpe"):
+            self._wait_up(lab, node)
         lab.run("cpe", ["ip", "route", "replace", lab.SERVER_V4, "via", "10.99.0.1"])
         lab.run("conc", ["ip", "route", "replace", lab.HOST_V4, "via", "10.99.0.2"])
 
     @staticmethod
-    def _wait_up(lab):
-        lab.run("cpe", ["sh", "-c", "for i in $(seq 100); do "
-                        "ping -c 1 -W 1 -q 10.99.0.1 >/dev/null 2>&1 && exit 0; sleep 0.1; "
-                        "done; exit 1"])
+    def _wait_up(lab, node):
+        deadline = time.monotonic() + 10
+        while "Sequence Completed" not in (lab.dir / f"openvpn-{node}.log").read_text():
+            if time.monotonic() > deadline:
+                raise LabError("openvpn does not come up")
+            time.sleep(0.1)
 
 
 def everyone():
