@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 
 #include "base/clock.h"
 #include "codec/udp_record.h"
@@ -183,32 +184,53 @@ static enum pumped towards_leg(struct worker *worker, struct session *session)
 
 /* From the leg */
 
-static void send_one(struct worker *worker, const struct session *session, const uint8_t *bytes,
-		     size_t len)
-{
-	int fd = session->side[SIDE_PLAIN].fd, err = 0;
+/* Payloads of one length, that leave together. */
+struct run {
+	struct iovec payload[DATAGRAMS_A_RUN];
+	unsigned int count;
+};
 
-	if (fd < 0)
-		err = datagram_send(&worker->sender, &session->local, &session->peer,
-				    config_dscp(worker->config->dscp.plain, 0), bytes, len);
-	else if (send(fd, bytes, len, MSG_NOSIGNAL) < 0 && errno != ECONNREFUSED)
-		err = -errno;
-	if (err)
-		count(worker, PLAIT_UDP_SEND_FAILED);
+static void send_run(struct worker *worker, const struct session *session, struct run *run)
+{
+	uint8_t dscp = config_dscp(worker->config->dscp.plain, 0);
+	int fd = session->side[SIDE_PLAIN].fd;
+	unsigned int sent = 0;
+
+	if (!run->count)
+		return;
+	if (fd >= 0)
+		sent = datagrams_send_run(fd, run->payload, run->count);
+	for (unsigned int i = 0; fd < 0 && i < run->count; i++)
+		sent += !datagram_send(&worker->sender, &session->local, &session->peer, dscp,
+				       run->payload[i].iov_base, run->payload[i].iov_len);
+	worker->counts[PLAIT_UDP_SEND_FAILED] += run->count - sent;
+	run->count = 0;
+}
+
+static void add_to_run(struct worker *worker, const struct session *session, struct run *run,
+		       const uint8_t *payload, size_t len)
+{
+	if (run->count == DATAGRAMS_A_RUN || (run->count && run->payload[0].iov_len != len))
+		send_run(worker, session, run);
+	run->payload[run->count++] = (struct iovec){(void *)payload, len};
+	if (!len)
+		send_run(worker, session, run);
 }
 
 /* Whole records leave; returns how many octets they had. */
 static size_t send_records(struct worker *worker, const struct session *session,
 			   const uint8_t *bytes, size_t len)
 {
+	struct run run = {.count = 0};
 	size_t at = 0;
 	int payload_len;
 
 	while ((payload_len = udp_record_read(bytes + at, len - at)) >= 0) {
-		send_one(worker, session, bytes + at + UDP_RECORD_HEADER_BYTES,
-			 (size_t)payload_len);
+		add_to_run(worker, session, &run, bytes + at + UDP_RECORD_HEADER_BYTES,
+			   (size_t)payload_len);
 		at += UDP_RECORD_HEADER_BYTES + (size_t)payload_len;
 	}
+	send_run(worker, session, &run);
 	return at;
 }
 

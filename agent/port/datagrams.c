@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,10 @@
 
 #include "base/addr_text.h"
 #include "codec/udp_record.h"
+
+#ifndef SOL_UDP
+#define SOL_UDP 17
+#endif
 
 enum {
 	RECEIVE_BYTES = 4 * 1024 * 1024,
@@ -129,6 +134,46 @@ int datagram_dial(const struct plait_addr *from, const struct plait_addr *to, ui
 		return close_with(fd, err);
 	drain(fd);
 	return fd;
+}
+
+static bool send_at_once(int fd, struct iovec *payloads, unsigned int count)
+{
+	_Alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(sizeof(uint16_t))] = {};
+	struct msghdr message = {.msg_iov = payloads,
+				 .msg_iovlen = count,
+				 .msg_control = control,
+				 .msg_controllen = sizeof(control)};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&message);
+	uint16_t len = (uint16_t)payloads[0].iov_len;
+
+	if (count < 2 || count * payloads[0].iov_len > LONGEST)
+		return false;
+	c->cmsg_level = SOL_UDP;
+	c->cmsg_type = UDP_SEGMENT;
+	c->cmsg_len = CMSG_LEN(sizeof(len));
+	memcpy(CMSG_DATA(c), &len, sizeof(len));
+	return sendmsg(fd, &message, MSG_NOSIGNAL) >= 0;
+}
+
+/* That a port is unreachable is told of what was sent before. */
+static bool send_one(int fd, const struct iovec *payload)
+{
+	ssize_t n = send(fd, payload->iov_base, payload->iov_len, MSG_NOSIGNAL);
+
+	if (n < 0 && errno == ECONNREFUSED)
+		n = send(fd, payload->iov_base, payload->iov_len, MSG_NOSIGNAL);
+	return n >= 0;
+}
+
+unsigned int datagrams_send_run(int fd, struct iovec *payloads, unsigned int count)
+{
+	unsigned int sent = 0;
+
+	if (send_at_once(fd, payloads, count))
+		return count;
+	for (unsigned int i = 0; i < count; i++)
+		sent += send_one(fd, &payloads[i]);
+	return sent;
 }
 
 /* Receiving */

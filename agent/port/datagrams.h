@@ -25,6 +25,16 @@ int datagram_listen(const struct plait_addr *loopback);
  */
 int datagram_dial(const struct plait_addr *from, const struct plait_addr *to, uint8_t dscp);
 
+struct iovec;
+
+enum { DATAGRAMS_A_RUN = 64 }; /* UDP_MAX_SEGMENTS */
+
+/*
+ * Send payloads of one length, not 0, by a flow's socket, at once where the kernel can
+ * (UDP_SEGMENT). Returns how many left.
+ */
+unsigned int datagrams_send_run(int fd, struct iovec *payloads, unsigned int count);
+
 struct datagram {
 	struct plait_addr from, to; /* to: as it was sent, where the socket is one that listens */
 	uint8_t dscp;
