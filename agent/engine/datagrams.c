@@ -155,31 +155,40 @@ static enum pumped flush(struct datagrams *datagrams, struct side *leg)
 	return PUMP_WAITS;
 }
 
-/* Where it has a socket. What went wrong before, such as an unreachable port, ends nothing. */
-static bool receive_batch(struct worker *worker, struct session *session)
+/* From a socket of the session's own. Returns what datagrams_receive() says. */
+static int receive_batch(struct worker *worker, struct session *session)
 {
-	struct side *plain = &session->side[SIDE_PLAIN];
-	int count = datagrams_receive(plain->fd, worker->batch);
+	int count = datagrams_receive(session->side[SIDE_PLAIN].fd, worker->batch);
 
-	if (count == -EAGAIN)
-		plain->readable = false;
 	for (int i = 0; i < count; i++) {
 		const struct datagram *datagram = datagram_of(worker->batch, (unsigned int)i);
 
 		datagrams_queue(worker, session, datagram->bytes, datagram->len);
 	}
-	return plain->readable;
+	return count;
+}
+
+/* An error is of what was sent before, such as a port unreachable, and ends nothing. */
+static void receive(struct worker *worker, struct session *session)
+{
+	struct side *plain = &session->side[SIDE_PLAIN];
+	int count = 0;
+
+	for (unsigned int i = 0; i < BATCHES_A_TURN && count != -EAGAIN; i++)
+		count = receive_batch(worker, session);
+	plain->readable = count > 0;
 }
 
 static enum pumped towards_leg(struct worker *worker, struct session *session)
 {
 	struct side *plain = &session->side[SIDE_PLAIN];
+	bool has_socket = plain->fd >= 0;
 	enum pumped pumped;
 
-	for (unsigned int i = 0; i < BATCHES_A_TURN && plain->fd >= 0 && plain->readable; i++)
-		receive_batch(worker, session);
+	if (has_socket && plain->readable)
+		receive(worker, session);
 	pumped = flush(session->datagrams, &session->side[SIDE_LEG]);
-	return pumped == PUMP_WAITS && plain->fd >= 0 && plain->readable ? PUMP_MORE : pumped;
+	return pumped == PUMP_WAITS && has_socket && plain->readable ? PUMP_MORE : pumped;
 }
 
 /* From the leg */
