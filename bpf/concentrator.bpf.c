@@ -6,7 +6,7 @@
  * address that is not its own.
  */
 #include "lib/count.h"
-#include "lib/datagram.h"
+#include "lib/udp.h"
 #include "lib/dscp.h"
 #include "lib/fragments.h"
 #include "lib/hold.h"
@@ -178,7 +178,7 @@ static __always_inline int datagram_from_internet(struct __sk_buff *skb,
 	if (sk || session || is_let_in(segment))
 		return steer_datagram(skb, segment);
 	if (is_within(&pool_prefixes, &segment->destination))
-		return verdict(VERDICT_DROP, PLAIT_DATAGRAM_UNSOLICITED);
+		return verdict(VERDICT_DROP, PLAIT_UDP_UNSOLICITED);
 	return VERDICT_NEXT;
 }
 
@@ -192,7 +192,7 @@ static __always_inline bool on_customer_side(struct __sk_buff *skb)
 
 /* A flow from inside has a socket of its own, connected, which the kernel finds before this. */
 SEC("sk_lookup")
-int datagram_socket(struct bpf_sk_lookup *lookup)
+int udp_socket(struct bpf_sk_lookup *lookup)
 {
 	struct plait_session_value *session;
 	struct segment segment = {};

@@ -5,7 +5,7 @@
  * legs' SYNs go twice, and those that concentrators send to a binding are held.
  */
 #include "lib/count.h"
-#include "lib/datagram.h"
+#include "lib/udp.h"
 #include "lib/dscp.h"
 #include "lib/fragments.h"
 #include "lib/hold.h"
@@ -82,7 +82,7 @@ static __always_inline int datagram_from_lan(struct __sk_buff *skb, const struct
  * lan_ingress has marked it.
  */
 SEC("sk_lookup")
-int datagram_socket(struct bpf_sk_lookup *lookup)
+int udp_socket(struct bpf_sk_lookup *lookup)
 {
 	__u32 ifindex = lookup->ingress_ifindex;
 	struct segment segment = {};

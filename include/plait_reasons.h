@@ -40,8 +40,8 @@
 	/* refused at the door */ \
 	X(PLAIN_TCP_REFUSED, plain_tcp_refused, "connections without MPTCP on the concentrator's port") \
 	X(JOIN_WITH_PAYLOAD, join_with_payload, "SYNs with MP_JOIN and a payload, dropped (plain-mode-08 §4.2)") \
-	X(DATAGRAM_STEERED, datagram_steered, "datagrams of UDP sessions, or their fragments, given to the agent") \
-	X(DATAGRAM_UNSOLICITED, datagram_unsolicited, "datagrams to a pool that no session expects, dropped (plain-mode-08 §5.1.1)") \
+	X(UDP_STEERED, udp_steered, "datagrams of UDP sessions, or their fragments, given to the agent") \
+	X(UDP_UNSOLICITED, udp_unsolicited, "datagrams to a pool that no session expects, dropped (plain-mode-08 §5.1.1)") \
 	X(UDP_QUEUE_FULL, udp_queue_full, "datagrams dropped: those before them have waited for udp_queue") \
 	X(UDP_SEND_FAILED, udp_send_failed, "datagrams the kernel would not send, such as too long ones") \
 	X(UDP_RECORD_CUT, udp_record_cut, "UDP sessions whose leg ended within a datagram") \

@@ -84,7 +84,7 @@ static int make_pin_dir(struct dataplane *dataplane, const char *name)
 static bool is_pinned_map(const char *name)
 {
 	return !strchr(name, '.') && strcmp(name, "scratch") && strcmp(name, "held_syns") &&
-	       strcmp(name, "datagram_sockets");
+	       strcmp(name, "udp_sockets");
 }
 
 static void pin_path(const struct dataplane *dataplane, const char *map, char path[PATH_MAX / 2])

@@ -438,7 +438,7 @@ static int open_concentrator(struct role *role, struct config *config, struct lo
 	if (!err)
 		err = listen_for_customers(concentrator);
 	if (!err)
-		err = instance_add_datagram_sockets(&concentrator->instance);
+		err = instance_add_udp_sockets(&concentrator->instance);
 	if (!err)
 		err = instance_load(&concentrator->instance, elf, elf_bytes,
 				    (struct dataplane_size){"bindings", config->max_bindings});

@@ -360,7 +360,7 @@ static int open_cpe(struct role *role, struct config *config, struct loop *loop)
 	if (!err)
 		err = instance_add_private_listeners(&cpe->instance);
 	if (!err)
-		err = instance_add_datagram_sockets(&cpe->instance);
+		err = instance_add_udp_sockets(&cpe->instance);
 	if (!err)
 		incoming_prepare(&cpe->instance);
 	if (!err)

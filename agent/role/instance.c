@@ -308,7 +308,7 @@ int instance_add_private_listeners(struct instance *instance)
 	return failed(err, "listening on loopback addresses");
 }
 
-int instance_add_datagram_sockets(struct instance *instance)
+int instance_add_udp_sockets(struct instance *instance)
 {
 	static const struct plait_addr loopback[] = {{.ip = {127, 0, 0, 1}, .family = AF_INET},
 						     {.ip = {[15] = 1}, .family = AF_INET6}};
@@ -330,10 +330,10 @@ int instance_attach_datagrams(struct instance *instance)
 	for (uint32_t i = 0; !err && i < 2 * instance->worker_count; i++) {
 		uint64_t fd = (uint64_t)instance->start[i / 2].datagram_fd[i % 2];
 
-		err = dataplane_put(instance->dataplane, "datagram_sockets", &i, &fd);
+		err = dataplane_put(instance->dataplane, "udp_sockets", &i, &fd);
 	}
 	if (!err)
-		err = dataplane_attach_lookup(instance->dataplane, "datagram_socket");
+		err = dataplane_attach_lookup(instance->dataplane, "udp_socket");
 	return failed(err, "steering datagrams");
 }
 

@@ -83,7 +83,7 @@ int instance_add_listener(struct instance *instance, unsigned int worker, enum w
 int instance_add_private_listeners(struct instance *instance);
 
 /* Give every worker a socket of each family for hosts' datagrams. 0 or negative errno; logged. */
-int instance_add_datagram_sockets(struct instance *instance);
+int instance_add_udp_sockets(struct instance *instance);
 
 /* And let the loaded object's look-ups find them. */
 int instance_attach_datagrams(struct instance *instance);

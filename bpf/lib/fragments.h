@@ -33,7 +33,7 @@ static __always_inline struct plait_fragment_key fragment_key(const struct segme
 static __always_inline int give_datagram(struct __sk_buff *skb)
 {
 	skb->mark = mark_of(PLAIT_MARK_STEER);
-	return verdict(VERDICT_PASS, PLAIT_DATAGRAM_STEERED);
+	return verdict(VERDICT_PASS, PLAIT_UDP_STEERED);
 }
 
 static __always_inline int steer_datagram(struct __sk_buff *skb, const struct segment *segment)

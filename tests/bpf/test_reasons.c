@@ -180,7 +180,7 @@ static void run_stateless(bool seen[PLAIT_REASON_COUNT])
 			 "drop syn_unsolicited");
 	down.protocol = IPPROTO_UDP;
 	cr_expect_str_eq(stage_run_recipe(stage, "internet_ingress", &down),
-			 "drop datagram_unsolicited");
+			 "drop udp_unsolicited");
 	add_seen(stage, seen);
 }
 
@@ -193,7 +193,7 @@ static void run_datagrams(bool seen[PLAIT_REASON_COUNT])
 	settings.bond_udp = 1;
 	stage = stage_open_with(CPE, &settings);
 	cr_expect_str_eq(stage_run_recipe(stage, "lan_ingress", &up),
-			 "pass mark 0x7000 datagram_steered");
+			 "pass mark 0x7000 udp_steered");
 	add_seen(stage, seen);
 }
 

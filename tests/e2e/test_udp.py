@@ -258,7 +258,7 @@ def test_U1_datagrams_nobody_waits_for_are_dropped_silently():
         with towards(lab, "203.0.113.64", 40000, "server") as stranger:
             stranger.send(b"hello?")
             assert is_silent(stranger)
-        assert lab.since("conc", before)["datagram_unsolicited"] == 1
+        assert lab.since("conc", before)["udp_unsolicited"] == 1
 
 
 def test_U1_only_the_remote_of_a_flow_reaches_the_host():

@@ -9,7 +9,7 @@
 
 #include "live.h"
 
-#define GIVEN "pass mark 0x7000 datagram_steered"
+#define GIVEN "pass mark 0x7000 udp_steered"
 
 static const struct recipe up_v4 = {.from = "10.0.0.2",
 				    .from_port = 40000,
@@ -37,7 +37,7 @@ static const char *up(struct stage *stage, struct recipe recipe)
 	return stage_run_recipe(stage, "lan_ingress", &recipe);
 }
 
-Test(datagram, of_hosts_are_given_to_the_agent)
+Test(udp, of_hosts_are_given_to_the_agent)
 {
 	struct stage *stage = cpe();
 	struct recipe empty = up_v4;
@@ -49,7 +49,7 @@ Test(datagram, of_hosts_are_given_to_the_agent)
 	cr_expect_not(stage_take_held(stage));
 }
 
-Test(datagram, are_left_alone_unless_udp_is_bonded)
+Test(udp, are_left_alone_unless_udp_is_bonded)
 {
 	struct stage *stage = stage_open(CPE);
 	struct recipe fragment = up_v4;
@@ -66,7 +66,7 @@ Test(datagram, are_left_alone_unless_udp_is_bonded)
 			 "next direct_other");
 }
 
-Test(datagram, follow_the_policy)
+Test(udp, follow_the_policy)
 {
 	struct stage *stage = cpe();
 	struct plait_policy_rule rule = {.in_use = 1,
@@ -96,7 +96,7 @@ Test(datagram, follow_the_policy)
 }
 
 /* What is known goes on as it began, and is counted. */
-Test(datagram, of_a_session_are_accounted)
+Test(udp, of_a_session_are_accounted)
 {
 	struct stage *stage = cpe();
 	struct plait_policy_rule rule = {.in_use = 1,
@@ -123,7 +123,7 @@ Test(datagram, of_a_session_are_accounted)
 	cr_expect_eq(session.state, PLAIT_SESSION_ESTABLISHED);
 }
 
-Test(datagram, later_fragments_go_where_the_first_one_went)
+Test(udp, later_fragments_go_where_the_first_one_went)
 {
 	struct stage *stage = cpe();
 	struct recipe fragment = up_v4;
@@ -144,7 +144,7 @@ Test(datagram, later_fragments_go_where_the_first_one_went)
 #define FRAGMENT_HEADER(offset_and_more, id) \
 	OCTETS(IPPROTO_UDP, 0, (offset_and_more) >> 8, (offset_and_more)&0xff, 0, 0, 0, id)
 
-Test(datagram, fragments_of_ipv6_too)
+Test(udp, fragments_of_ipv6_too)
 {
 	struct stage *stage = cpe();
 	struct recipe fragment = up_v6;
@@ -160,7 +160,7 @@ Test(datagram, fragments_of_ipv6_too)
 	cr_expect_str_eq(up(stage, fragment), GIVEN, "atomic, RFC 6946");
 }
 
-Test(datagram, with_lengths_that_cannot_be_are_dropped)
+Test(udp, with_lengths_that_cannot_be_are_dropped)
 {
 	struct stage *stage = cpe();
 	size_t length = packet_l4_offset(&up_v4) + 4;
@@ -202,7 +202,7 @@ static int connected(const struct recipe *down)
 	return fd;
 }
 
-Test(datagram, to_a_pool_are_for_the_socket_that_expects_them)
+Test(udp, to_a_pool_are_for_the_socket_that_expects_them)
 {
 	struct stage *stage = stage_open(CONCENTRATOR);
 	struct plait_prefix_key anywhere = {};
@@ -213,8 +213,8 @@ Test(datagram, to_a_pool_are_for_the_socket_that_expects_them)
 	connected(&down);
 	cr_expect_str_eq(stage_run_recipe(stage, "internet_ingress", &down), GIVEN);
 	down.from_port = 444;
-	cr_expect_str_eq(stage_run_recipe(stage, "internet_ingress", &down),
-			 "drop datagram_unsolicited", "another port");
+	cr_expect_str_eq(stage_run_recipe(stage, "internet_ingress", &down), "drop udp_unsolicited",
+			 "another port");
 	down.from_port = 443;
 	down.fragment = 0x2000;
 	cr_expect_str_eq(stage_run_recipe(stage, "internet_ingress", &down), GIVEN);
@@ -222,7 +222,7 @@ Test(datagram, to_a_pool_are_for_the_socket_that_expects_them)
 	cr_expect_str_eq(stage_run_recipe(stage, "internet_ingress", &down), GIVEN);
 }
 
-Test(datagram, to_a_pool_are_not_for_a_socket_that_takes_from_anybody)
+Test(udp, to_a_pool_are_not_for_a_socket_that_takes_from_anybody)
 {
 	struct stage *stage = stage_open(CONCENTRATOR);
 	const struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons(40000)};
@@ -233,10 +233,10 @@ Test(datagram, to_a_pool_are_not_for_a_socket_that_takes_from_anybody)
 	stage_put(stage, "pool_prefixes", &anywhere, &(uint8_t){1});
 	cr_assert_eq(bind(fd, (const struct sockaddr *)&any, sizeof(any)), 0);
 	cr_expect_str_eq(stage_run_recipe(stage, "internet_ingress", &down),
-			 "drop datagram_unsolicited");
+			 "drop udp_unsolicited");
 }
 
-Test(datagram, elsewhere_are_left_to_the_kernel)
+Test(udp, elsewhere_are_left_to_the_kernel)
 {
 	struct stage *stage = stage_open(CONCENTRATOR);
 	struct recipe down = answer();
@@ -258,15 +258,14 @@ static bool looked_up(struct stage *stage, const char *to)
 				       .local_port = 443};
 	LIBBPF_OPTS(bpf_test_run_opts, options, .ctx_in = &lookup, .ctx_size_in = sizeof(lookup),
 		    .ctx_out = &lookup, .ctx_size_out = sizeof(lookup));
-	struct bpf_program *program =
-		bpf_object__find_program_by_name(stage->object, "datagram_socket");
+	struct bpf_program *program = bpf_object__find_program_by_name(stage->object, "udp_socket");
 
 	cr_assert_eq(bpf_prog_test_run_opts(bpf_program__fd(program), &options), 0);
 	cr_assert_eq(options.retval, SK_PASS);
 	return lookup.cookie != 0;
 }
 
-Test(datagram, of_a_lan_to_elsewhere_find_a_workers_socket)
+Test(udp, of_a_lan_to_elsewhere_find_a_workers_socket)
 {
 	struct stage *stage = cpe();
 	uint32_t lan = 0;
@@ -277,7 +276,7 @@ Test(datagram, of_a_lan_to_elsewhere_find_a_workers_socket)
 		int own = socket(AF_INET, SOCK_DGRAM, 0);
 
 		cr_assert_eq(bind(own, (const struct sockaddr *)&at, sizeof(at)), 0);
-		stage_put(stage, "datagram_sockets", &i, &(uint64_t){(uint64_t)own});
+		stage_put(stage, "udp_sockets", &i, &(uint64_t){(uint64_t)own});
 	}
 	stage_put_addr(stage, "local_addresses", "10.0.0.1", 0);
 	cr_expect_not(looked_up(stage, "198.51.100.7"), "not of a LAN");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* Which socket of the agent's takes a datagram of the plain side (plain-mode-08 §5.1.1). */
-#ifndef PLAIT_BPF_DATAGRAM_H
-#define PLAIT_BPF_DATAGRAM_H
+#ifndef PLAIT_BPF_UDP_H
+#define PLAIT_BPF_UDP_H
 
 #include "hold.h"
 #include "session.h"
@@ -12,7 +12,7 @@ struct {
 	__uint(max_entries, 2 * PLAIT_MAX_WORKERS);
 	__type(key, __u32);
 	__type(value, __u64);
-} datagram_sockets SEC(".maps");
+} udp_sockets SEC(".maps");
 
 /* Of a datagram that is to be delivered here. False: it is of another family. */
 static __always_inline bool read_lookup(const volatile struct bpf_sk_lookup *lookup,
@@ -46,7 +46,7 @@ static __always_inline int give_worker_s(struct bpf_sk_lookup *lookup,
 {
 	__u32 worker = session ? session->worker : worker_of(segment);
 	__u32 index = 2 * worker + (segment->source.family == AF_INET6);
-	struct bpf_sock *sk = bpf_map_lookup_elem(&datagram_sockets, &index);
+	struct bpf_sock *sk = bpf_map_lookup_elem(&udp_sockets, &index);
 
 	if (!sk)
 		return SK_PASS;
