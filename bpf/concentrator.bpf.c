@@ -5,6 +5,7 @@
  * internet-facing ones sessions are accounted, and steered where plait uses an
  * address that is not its own.
  */
+#include "lib/allowed.h"
 #include "lib/count.h"
 #include "lib/udp.h"
 #include "lib/dscp.h"
@@ -12,6 +13,7 @@
 #include "lib/hold.h"
 #include "lib/icmp.h"
 #include "lib/parse.h"
+#include "lib/prefixes.h"
 #include "lib/session.h"
 #include "lib/stateless.h"
 #include "lib/steer.h"
@@ -33,15 +35,6 @@ struct {
 	__type(value, __u8);
 } customer_interfaces SEC(".maps");
 
-/* Who may connect: customer.allow, and for a moment what it was before. Agent writes. */
-struct {
-	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 2 * PLAIT_MAX_PREFIXES);
-	__type(key, struct plait_prefix_key);
-	__type(value, __u8);
-} allowed SEC(".maps");
-
 /* Whether new connections are not taken: 0 or 1. Agent writes. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -58,15 +51,6 @@ struct {
 	__type(key, struct plait_prefix_key);
 	__type(value, __u8);
 } pool_prefixes SEC(".maps");
-
-static __always_inline bool is_within(void *prefixes, const struct plait_addr *addr)
-{
-	struct plait_prefix_key key = {.bits = 8 * sizeof(key.family) + 8 * sizeof(key.ip),
-				       .family = addr->family};
-
-	__builtin_memcpy(key.ip, addr->ip, sizeof(key.ip));
-	return bpf_map_lookup_elem(prefixes, &key);
-}
 
 static __always_inline bool is_for_customers(const struct segment *segment)
 {

@@ -3,7 +3,7 @@
 #ifndef PLAIT_BPF_COUNT_H
 #define PLAIT_BPF_COUNT_H
 
-#include "maps.h"
+#include "packet_counters.h"
 
 /* Verdicts of tcx programs (enum tcx_action_base), missing in older headers. */
 enum verdict {
@@ -14,11 +14,7 @@ enum verdict {
 
 static __always_inline int verdict(enum verdict verdict, enum plait_reason reason)
 {
-	__u32 index = reason;
-	__u64 *count = bpf_map_lookup_elem(&packet_counters, &index);
-
-	if (count)
-		++*count;
+	count_packet(reason);
 	return verdict;
 }
 

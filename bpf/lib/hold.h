@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "count.h"
+#include "maps.h"
 #include "parse.h"
 #include "steer.h"
 

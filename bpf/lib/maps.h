@@ -20,14 +20,6 @@ struct {
 	__type(value, struct plait_session_value);
 } sessions SEC(".maps");
 
-/* Indexed by enum plait_reason. BPF writes. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, PLAIT_REASON_COUNT);
-	__type(key, __u32);
-	__type(value, __u64);
-} packet_counters SEC(".maps");
-
 /* One row a worker, and one for the rest of the agent. The agent writes, by mmap(). */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -9,6 +9,7 @@
 #include <bpf/bpf_core_read.h>
 
 #include "count.h"
+#include "maps.h"
 #include "parse.h"
 
 static __always_inline __u32 mark_of(enum plait_mark_kind kind)
