@@ -80,7 +80,7 @@ $(B)/man/%: man/%.scd
 
 $(B)/unit: $(call obj,$(UNIT_SRC) $(UNIT_TESTED),san)
 	$(CC) $(CFLAGS) $(SANITIZE) -o $@ $^ -lcriterion $(LDLIBS)
-$(B)/bpf-tests: $(call obj,$(BPF_TESTS),obj) $(call obj,$(wildcard agent/base/*.c),obj)
+$(B)/bpf-tests: $(call obj,$(BPF_TESTS),obj) $(call obj,$(wildcard agent/base/*.c) agent/codec/pm_option.c,obj)
 	$(CC) $(CFLAGS) -o $@ $^ -lcriterion $(LDLIBS)
 $(B)/fuzz/%: tests/fuzz/%.c $(UNIT_TESTED)
 	@mkdir -p $(@D)

@@ -14,6 +14,7 @@ enum {
 	PLAIT_MPTCP_PM = 0xe, /* early deployment value, §8 */
 
 	PLAIT_PM_D = 0x08, /* in the low half of octet 2: original source */
+	PLAIT_PM_U = 0x04, /* plain-mode-03 only: UDP as TCP-formatted packets */
 
 	PLAIT_PM_LEN_V4 = 8,
 	PLAIT_PM_LEN_V4_PORT = 10,

@@ -69,6 +69,29 @@
 	X(HEALTH_CHECKS, health_checks, "connections closed before their first octet: CPEs that ask whether we answer") \
 	X(PREAMBLE_CUT, preamble_cut, "connections that ended within their preamble") \
 	X(ACCEPT_UNKNOWN, accept_unknown, "accepted connections nobody was waiting for") \
+	/* datagram mode */ \
+	X(DATAGRAM_SENT, datagram_sent, "UDP packets sent as TCP-formatted ones") \
+	X(DATAGRAM_SENT_SUMMED, datagram_sent_summed, "the same, whose checksum had to be made from all octets") \
+	X(DATAGRAM_RECEIVED, datagram_received, "TCP-formatted packets that became UDP again") \
+	X(DATAGRAM_DIRECT, datagram_direct, "UDP packets of hosts to where nothing is bonded") \
+	X(DATAGRAM_NEW, datagram_new, "packets without a binding, left to the agent") \
+	X(DATAGRAM_NO_PATH, datagram_no_path, "UDP packets left to the kernel or the agent: no link to send them over") \
+	X(DATAGRAM_NO_NEXT_HOP, datagram_no_next_hop, "packets left to the agent: no next hop is known") \
+	X(DATAGRAM_TOO_BIG, datagram_too_big, "packets left to the kernel or the agent: longer than the path's MTU") \
+	X(DATAGRAM_FRAGMENT, datagram_fragment, "fragments left to the kernel or the agent") \
+	X(DATAGRAM_TTL_LEFT, datagram_ttl_left, "hosts' packets whose TTL ends here, left to the kernel for an ICMP error") \
+	X(DATAGRAM_TTL, datagram_ttl, "other packets whose TTL ends here, dropped") \
+	X(DATAGRAM_MALFORMED, datagram_malformed, "packets whose lengths or headers do not fit, dropped") \
+	X(DATAGRAM_IP_OPTIONS, datagram_ip_options, "packets with IP options or extension headers, dropped") \
+	X(DATAGRAM_IP_CHECKSUM, datagram_ip_checksum, "packets with a wrong IPv4 header checksum, dropped") \
+	X(DATAGRAM_NO_CHECKSUM, datagram_no_checksum, "UDP packets over IPv6 without a checksum, dropped") \
+	X(DATAGRAM_NO_OPTION, datagram_no_option, "TCP packets without a PM option to a binding or datagram port, dropped") \
+	X(DATAGRAM_NOT_UDP, datagram_not_udp, "TCP packets with a PM option without U to a binding or datagram port, dropped") \
+	X(DATAGRAM_OPTION, datagram_option, "TCP-formatted packets with a wrong PM option or wrong flags, dropped") \
+	X(DATAGRAM_FORBIDDEN, datagram_forbidden, "packets from or to an address that must not be reached, dropped") \
+	X(DATAGRAM_SOURCE, datagram_source, "TCP-formatted packets from no subscriber, or no concentrator, dropped") \
+	X(DATAGRAM_UNKNOWN, datagram_unknown, "TCP-formatted packets to a port of a link that has no binding, dropped") \
+	X(DATAGRAM_FAILED, datagram_failed, "packets that could not be made longer or shorter, dropped") \
 	/* what became of connections */ \
 	X(DIAL_REFUSED, dial_refused, "connections refused by the far side") \
 	X(DIAL_UNREACHABLE, dial_unreachable, "destinations that were unreachable") \

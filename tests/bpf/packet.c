@@ -96,9 +96,11 @@ static void put_ipv4(const struct recipe *recipe, uint8_t *ip, size_t total)
 	size_t header = IPV4_BYTES + recipe->extra.count;
 
 	ip[0] = (uint8_t)(0x40 | header / 4);
+	ip[1] = recipe->traffic_class;
 	put16(ip + 2, (uint32_t)total);
+	put16(ip + 4, recipe->id);
 	put16(ip + 6, recipe->fragment);
-	ip[8] = 64;
+	ip[8] = recipe->ttl ? recipe->ttl : 64;
 	ip[9] = recipe->protocol ? recipe->protocol : IPPROTO_TCP;
 	cr_assert_eq(inet_pton(AF_INET, recipe->from, ip + 12), 1);
 	cr_assert_eq(inet_pton(AF_INET, recipe->to, ip + 16), 1);
@@ -108,12 +110,13 @@ static void put_ipv4(const struct recipe *recipe, uint8_t *ip, size_t total)
 
 static void put_ipv6(const struct recipe *recipe, uint8_t *ip, size_t total)
 {
-	ip[0] = 0x60;
+	ip[0] = (uint8_t)(0x60 | recipe->traffic_class >> 4);
+	ip[1] = (uint8_t)(recipe->traffic_class << 4);
 	put16(ip + 4, (uint32_t)(total - IPV6_BYTES));
 	ip[6] = recipe->protocol ? recipe->protocol : IPPROTO_TCP;
 	if (recipe->extra.count)
 		ip[6] = recipe->first_extension;
-	ip[7] = 64;
+	ip[7] = recipe->ttl ? recipe->ttl : 64;
 	cr_assert_eq(inet_pton(AF_INET6, recipe->from, ip + 8), 1);
 	cr_assert_eq(inet_pton(AF_INET6, recipe->to, ip + 24), 1);
 	put_octets(ip + IPV6_BYTES, recipe->extra);
@@ -121,7 +124,7 @@ static void put_ipv6(const struct recipe *recipe, uint8_t *ip, size_t total)
 
 static void put_ethernet(const struct recipe *recipe, uint8_t *frame)
 {
-	memcpy(frame, macs, sizeof(macs));
+	memcpy(frame, recipe->macs ? recipe->macs : macs, sizeof(macs));
 	put16(frame + sizeof(macs), is_v6(recipe) ? ETH_P_IPV6 : ETH_P_IP);
 }
 
@@ -133,13 +136,23 @@ static void put_ip(const struct recipe *recipe, uint8_t *ip, size_t total)
 		put_ipv4(recipe, ip, total);
 }
 
+/* l4 is filled in but for its checksum, which stands so many octets behind its start. */
+static void put_checksum(const struct recipe *recipe, uint8_t *frame, uint32_t l4_bytes,
+			 uint32_t protocol, size_t checksum_at)
+{
+	uint8_t *ip = frame + ETH_HLEN, *l4 = frame + packet_l4_offset(recipe);
+	uint32_t pseudo = protocol + l4_bytes;
+
+	pseudo = is_v6(recipe) ? sum(ip + 8, 32, pseudo) : sum(ip + 12, 8, pseudo);
+	put16(l4 + checksum_at, folded(sum(l4, l4_bytes, pseudo)));
+}
+
 struct packet packet_build(const struct recipe *recipe)
 {
 	size_t l4 = packet_l4_offset(recipe);
 	size_t l4_bytes = l4_header_bytes(recipe) + recipe->payload.count;
 	struct packet out = {.bytes = l4 + l4_bytes};
-	uint8_t *ip = out.frame + ETH_HLEN, *at = out.frame + l4;
-	uint32_t pseudo = (is_udp(recipe) ? IPPROTO_UDP : IPPROTO_TCP) + (uint32_t)l4_bytes;
+	uint8_t *at = out.frame + l4;
 
 	cr_assert_leq(out.bytes, sizeof(out.frame));
 	put_ethernet(recipe, out.frame);
@@ -147,10 +160,20 @@ struct packet packet_build(const struct recipe *recipe)
 		put_udp(recipe, at);
 	else
 		put_tcp(recipe, at);
-	put_ip(recipe, ip, out.bytes - ETH_HLEN);
-	pseudo = is_v6(recipe) ? sum(ip + 8, 32, pseudo) : sum(ip + 12, 8, pseudo);
-	put16(at + (is_udp(recipe) ? 6 : 16), folded(sum(at, l4_bytes, pseudo)));
+	put_ip(recipe, out.frame + ETH_HLEN, out.bytes - ETH_HLEN);
+	put_checksum(recipe, out.frame, (uint32_t)l4_bytes, is_udp(recipe) ? IPPROTO_UDP : IPPROTO_TCP,
+		     is_udp(recipe) ? 6 : 16);
+	if (is_udp(recipe) && !at[6] && !at[7])
+		put16(at + 6, 0xffff); /* RFC 768 */
 	return out;
+}
+
+struct packet packet_build_udp(const struct recipe *recipe)
+{
+	struct recipe as_udp = *recipe;
+
+	as_udp.protocol = IPPROTO_UDP;
+	return packet_build(&as_udp);
 }
 
 /* The error without checksum: eight octets of header, then what it quotes. */

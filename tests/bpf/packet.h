@@ -33,6 +33,10 @@ struct recipe {
 	uint32_t seq, ack;
 	uint8_t protocol; /* what IP says it carries; 0: TCP; UDP has a header of its own */
 	uint16_t fragment; /* IPv4: flags and offset */
+	uint16_t id; /* IPv4 */
+	uint8_t ttl; /* 0: 64 */
+	uint8_t traffic_class;
+	const uint8_t *macs; /* destination and source; NULL: some */
 	uint8_t first_extension; /* IPv6: protocol number of the first octets of extra */
 	struct octets extra; /* IPv4 options, or IPv6 extension headers, as they stand */
 	struct octets options; /* TCP; filled up with EOL to a multiple of four */
@@ -40,6 +44,9 @@ struct recipe {
 };
 
 struct packet packet_build(const struct recipe *recipe);
+
+/* Likewise with a UDP header: flags, seq, ack and options are not looked at. */
+struct packet packet_build_udp(const struct recipe *recipe);
 
 /*
  * An ICMP or ICMPv6 error from `from` to the sender of quoted, with as much of its

@@ -86,7 +86,7 @@ uint32_t stage_ifindex(const char *name)
 	return ifindex;
 }
 
-static void build_namespace(void)
+void stage_namespace(void)
 {
 	cr_assert_eq(unshare(CLONE_NEWNET), 0, "not root?");
 	stage_ip(topology);
@@ -149,7 +149,7 @@ struct stage *stage_open_with(enum stage_role role, const struct plait_settings 
 	static struct stage stage;
 
 	stage = (struct stage){};
-	build_namespace();
+	stage_namespace();
 	stage.object = load(role, settings);
 	open_rings(&stage);
 	if (role == CPE) {

@@ -40,6 +40,9 @@ struct stage {
 /* Listener ports of worker w: 7100 + w (IPv4), 7200 + w (IPv6); of joins: 127.112.0.1, 100::1. */
 struct plait_settings stage_settings(void);
 struct stage *stage_open(enum stage_role role);
+
+/* The network alone, without programs. */
+void stage_namespace(void);
 struct stage *stage_open_with(enum stage_role role, const struct plait_settings *settings);
 
 /* `ip` and `ip -6` commands, a line each, in this namespace. */

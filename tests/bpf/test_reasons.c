@@ -5,6 +5,7 @@
  * until it has a row.
  */
 #include <arpa/inet.h>
+#include <bpf/bpf.h>
 #include <criterion/criterion.h>
 #include <ctype.h>
 #include <glob.h>
@@ -14,6 +15,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "datagram_stage.h"
 #include "live.h"
 
 #define HOST     .from = "10.0.0.2", .from_port = 40000
@@ -244,6 +246,92 @@ static void run_concentrator(bool seen[PLAIT_REASON_COUNT])
 	add_seen(stage, seen);
 }
 
+#define DATAGRAM_HOST_TO(address, port) \
+	.from = "10.0.0.2", .from_port = port, .to = address, .to_port = 53
+#define DATAGRAM_HOST DATAGRAM_HOST_TO("198.51.100.77", 5000)
+#define DATAGRAM_HOST_V6 \
+	.from = "fd00:1::2", .from_port = 5000, .to = "2001:db8:f::7", .to_port = 53
+#define DATAGRAM_LEG_AT(port, wan_port)                                                   \
+	.from = "203.0.113.1", .from_port = port, .to = "192.0.2.2", .to_port = wan_port, \
+	.flags = ACK
+#define DATAGRAM_LEG DATAGRAM_LEG_AT(6825, 40001)
+#define PM_OPTION(subtype, port)                                          \
+	{                                                                 \
+		"\x1e\x0a" subtype "\0\xc6\x33\x64\x4d\0" port "\1\1", 12 \
+	}
+
+/* protocol UDP: the host's; TCP: the concentrator's. Octets are put in afterwards. */
+struct datagram_row {
+	const char *outcome;
+	struct recipe recipe;
+	uint16_t at[2];
+	uint8_t octet;
+};
+
+static const struct datagram_row datagram_rows[] = {
+	{"redirect datagram_sent", {DATAGRAM_HOST}, {}, 0},
+	{"redirect datagram_sent_summed", {DATAGRAM_HOST}, {40, 41}, 0},
+	{"pass datagram_direct", {DATAGRAM_HOST_TO("10.1.0.2", 5000)}, {}, 0},
+	{"pass datagram_new", {DATAGRAM_HOST_TO("198.51.100.77", 5001)}, {}, 0},
+	{"pass datagram_too_big", {DATAGRAM_HOST, .payload = {long_payload, 1480}}, {}, 0},
+	{"pass datagram_fragment", {DATAGRAM_HOST, .fragment = 0x2000}, {}, 0},
+	{"pass datagram_ttl_left", {DATAGRAM_HOST, .ttl = 1}, {}, 0},
+	{"drop datagram_malformed", {DATAGRAM_HOST}, {38, 39}, 1},
+	{"drop datagram_ip_options", {DATAGRAM_HOST, .extra = {"\1\1\1\1", 4}}, {}, 0},
+	{"drop datagram_ip_checksum", {DATAGRAM_HOST}, {24, 25}, 0},
+	{"drop datagram_no_checksum", {DATAGRAM_HOST_V6}, {60, 61}, 0},
+	{"redirect datagram_received", {DATAGRAM_LEG, .options = PM_OPTION("\xec", "5")}, {}, 0},
+	{"drop datagram_no_option", {DATAGRAM_LEG}, {}, 0},
+	{"drop datagram_not_udp", {DATAGRAM_LEG, .options = PM_OPTION("\xe8", "5")}, {}, 0},
+	{"drop datagram_option", {DATAGRAM_LEG, .options = PM_OPTION("\xe4", "5")}, {}, 0},
+	{"drop datagram_forbidden", {DATAGRAM_LEG, .options = PM_OPTION("\xec", "\0")}, {}, 0},
+	{"drop datagram_ttl", {DATAGRAM_LEG, .ttl = 1, .options = PM_OPTION("\xec", "5")}, {}, 0},
+	{"drop datagram_source",
+	 {DATAGRAM_LEG_AT(1, 40001), .options = PM_OPTION("\xec", "5")},
+	 {},
+	 0},
+	{"drop datagram_unknown",
+	 {DATAGRAM_LEG_AT(6825, 1), .options = PM_OPTION("\xec", "5")},
+	 {},
+	 0},
+};
+
+static void run_datagram_row(struct stage *stage, const struct datagram_row *row)
+{
+	bool udp = !row->recipe.flags;
+	struct packet packet = udp ? packet_build_udp(&row->recipe) : packet_build(&row->recipe);
+
+	for (int i = 0; i < 2 && row->at[i]; i++)
+		packet.frame[row->at[i]] = row->octet;
+	datagram_expect(stage, udp ? "datagram_lan" : "datagram_link", &packet, row->outcome);
+}
+
+static void run_datagram(bool seen[PLAIT_REASON_COUNT])
+{
+	const struct datagram_row no_path = {"pass datagram_no_path", {DATAGRAM_HOST}, {}, 0};
+	const struct datagram_row no_next_hop = {"pass datagram_no_next_hop",
+						 {DATAGRAM_LEG, .options = PM_OPTION("\xec", "5")},
+						 {},
+						 0};
+	struct stage *stage = datagram_open(CPE);
+	struct plait_path path = datagram_path(stage, LINK_V4);
+	uint32_t lan = stage_ifindex("lan0");
+
+	path.mtu = 1500;
+	datagram_put_path(stage, LINK_V4, &path);
+	datagram_put_prefix(stage, "datagram_direct", "10.1.0.0", 24);
+	for (size_t i = 0; i < sizeof(datagram_rows) / sizeof(datagram_rows[0]); i++)
+		run_datagram_row(stage, &datagram_rows[i]);
+	datagram_use_link(stage, PLAIT_NO_PATH);
+	run_datagram_row(stage, &no_path);
+	add_seen(stage, seen);
+	stage = datagram_open(CPE);
+	cr_assert_eq(bpf_map_delete_elem(stage_map(stage, "datagram_interfaces"), &lan), 0);
+	run_datagram_row(stage, &no_next_hop);
+	datagram_expect_no_room(stage);
+	add_seen(stage, seen);
+}
+
 /* All of bpf/, comments and all: no comment there names a reason in capitals. */
 static char *sources(void)
 {
@@ -290,6 +378,7 @@ Test(reasons, each_that_a_program_counts_is_provoked)
 	run_stateless(seen);
 	run_join(seen);
 	run_datagrams(seen);
+	run_datagram(seen);
 	for (int reason = 0; reason < PLAIT_REASON_COUNT; reason++)
 		cr_expect_eq(seen[reason], names(text, words[reason]), "%s: %s", words[reason],
 			     seen[reason] ? "counted, but not named" : "named, but never counted");

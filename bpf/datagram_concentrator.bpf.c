@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/*
+ * Concentrator, datagram mode: TCP-formatted packets of subscribers become UDP from the
+ * external address of their binding; what comes back to it goes out over one of the
+ * subscriber's links. Everything else is as if these programs were not there.
+ */
+#include "lib/allowed.h"
+#include "lib/datagram_receive.h"
+#include "lib/datagram_send.h"
+#include "lib/prefixes.h"
+
+static __always_inline int without_option(const struct packet *packet, enum option_found option)
+{
+	const __u8 *flags = datagram_address(packet, CONCENTRATOR);
+
+	if (!flags || (option == OPTION_NONE && *flags & PLAIT_ADDRESS_SHARED))
+		return XDP_PASS;
+	if (!is_within(&allowed, &packet->source))
+		return datagram_verdict(XDP_DROP, PLAIT_DATAGRAM_SOURCE);
+	return option == OPTION_NONE ? datagram_verdict(XDP_DROP, PLAIT_DATAGRAM_NO_OPTION)
+				     : datagram_verdict(XDP_DROP, PLAIT_DATAGRAM_NOT_UDP);
+}
+
+/* Of a subscriber, it is the first packet of a binding, which the agent adds. */
+static __always_inline int without_binding(const struct receiving *in, enum option_found option)
+{
+	if (!datagram_address(&in->packet, CONCENTRATOR))
+		return XDP_PASS; /* for somebody else */
+	if (!is_within(&allowed, &in->packet.source))
+		return datagram_verdict(XDP_DROP, PLAIT_DATAGRAM_SOURCE);
+	if (option != OPTION_GOOD)
+		return datagram_verdict(XDP_DROP, PLAIT_DATAGRAM_OPTION);
+	if (is_forbidden(&in->remote) || !in->remote.port)
+		return datagram_verdict(XDP_DROP, PLAIT_DATAGRAM_FORBIDDEN);
+	return datagram_verdict(XDP_PASS, PLAIT_DATAGRAM_NEW);
+}
+
+SEC("xdp.frags")
+int datagram_customer(struct xdp_md *ctx)
+{
+	struct receiving in = {};
+	enum option_found option;
+
+	switch (look_at(ctx, IPPROTO_TCP, &in.packet)) {
+	case LOOKED_OTHER:
+		return XDP_PASS;
+	case LOOKED_FRAGMENT:
+		return datagram_verdict(XDP_PASS, PLAIT_DATAGRAM_FRAGMENT);
+	case LOOKED_MALFORMED:
+		return datagram_verdict(XDP_DROP, PLAIT_DATAGRAM_MALFORMED);
+	case LOOKED_GOOD:
+		break;
+	}
+	option = find_option(ctx, &in.packet, CPE, &in.remote);
+	if (option == OPTION_NONE || option == OPTION_NOT_UDP)
+		return without_option(&in.packet, option);
+	in.binding = find_receiver(&in.packet, CONCENTRATOR);
+	if (!in.binding || !find_path(&in, CONCENTRATOR))
+		return without_binding(&in, option);
+	return receive_of_binding(ctx, &in, CONCENTRATOR, option);
+}
+
+SEC("xdp.frags")
+int datagram_internet(struct xdp_md *ctx)
+{
+	struct sending out = {};
+
+	switch (look_at(ctx, IPPROTO_UDP, &out.packet)) {
+	case LOOKED_OTHER:
+		return XDP_PASS;
+	case LOOKED_FRAGMENT:
+		return datagram_verdict(XDP_PASS, PLAIT_DATAGRAM_FRAGMENT);
+	case LOOKED_MALFORMED:
+		return datagram_verdict(XDP_DROP, PLAIT_DATAGRAM_MALFORMED);
+	case LOOKED_GOOD:
+		break;
+	}
+	out.binding = bpf_map_lookup_elem(&datagram_senders, &out.packet.destination);
+	if (!out.binding)
+		return XDP_PASS; /* stream mode's, or nobody's: the kernel knows */
+	if (is_forbidden(&out.packet.source) || !out.packet.source.port)
+		return datagram_verdict(XDP_DROP, PLAIT_DATAGRAM_FORBIDDEN);
+	return send_of_binding(ctx, &out, CONCENTRATOR);
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

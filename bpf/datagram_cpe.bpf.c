@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/*
+ * CPE, datagram mode: UDP of the LAN's hosts that has a binding leaves over a link as
+ * TCP-formatted packets; those of concentrators become UDP again. Everything else is as
+ * if these programs were not there.
+ */
+#include "lib/datagram_receive.h"
+#include "lib/datagram_send.h"
+#include "lib/prefixes.h"
+
+/*
+ * Where hosts' UDP goes without being bonded: this machine, its LANs, what the policy
+ * says by address alone. Agent writes.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1024);
+	__type(key, struct plait_prefix_key);
+	__type(value, __u8);
+} datagram_direct SEC(".maps");
+
+/* UDP from a host, to anywhere that a PM option may name. */
+static __always_inline int from_host(struct xdp_md *ctx, struct sending *out)
+{
+	if (is_within(&datagram_direct, &out->packet.destination))
+		return datagram_verdict(XDP_PASS, PLAIT_DATAGRAM_DIRECT);
+	out->binding = bpf_map_lookup_elem(&datagram_senders, &out->packet.source);
+	if (!out->binding)
+		return datagram_verdict(XDP_PASS, PLAIT_DATAGRAM_NEW);
+	return send_of_binding(ctx, out, CPE);
+}
+
+SEC("xdp.frags")
+int datagram_lan(struct xdp_md *ctx)
+{
+	struct sending out = {};
+
+	switch (look_at(ctx, IPPROTO_UDP, &out.packet)) {
+	case LOOKED_OTHER:
+		return XDP_PASS;
+	case LOOKED_FRAGMENT:
+		return datagram_verdict(XDP_PASS, PLAIT_DATAGRAM_FRAGMENT);
+	case LOOKED_MALFORMED:
+		return datagram_verdict(XDP_DROP, PLAIT_DATAGRAM_MALFORMED);
+	case LOOKED_GOOD:
+		break;
+	}
+	if (is_forbidden(&out.packet.destination))
+		return XDP_PASS; /* multicast and the like: this machine's */
+	return from_host(ctx, &out);
+}
+
+/* TCP to the port of a binding must be a concentrator's. */
+static __always_inline int without_option(const struct packet *packet, enum plait_reason reason)
+{
+	if (!find_receiver(packet, CPE) || !datagram_address(packet, CPE))
+		return XDP_PASS;
+	return datagram_verdict(XDP_DROP, reason);
+}
+
+SEC("xdp.frags")
+int datagram_link(struct xdp_md *ctx)
+{
+	struct receiving in = {};
+	enum option_found option;
+
+	switch (look_at(ctx, IPPROTO_TCP, &in.packet)) {
+	case LOOKED_OTHER:
+		return XDP_PASS;
+	case LOOKED_FRAGMENT:
+		return datagram_verdict(XDP_PASS, PLAIT_DATAGRAM_FRAGMENT);
+	case LOOKED_MALFORMED:
+		return datagram_verdict(XDP_DROP, PLAIT_DATAGRAM_MALFORMED);
+	case LOOKED_GOOD:
+		break;
+	}
+	option = find_option(ctx, &in.packet, CONCENTRATOR, &in.remote);
+	if (option == OPTION_NONE)
+		return without_option(&in.packet, PLAIT_DATAGRAM_NO_OPTION);
+	if (option == OPTION_NOT_UDP)
+		return without_option(&in.packet, PLAIT_DATAGRAM_NOT_UDP);
+	in.binding = find_receiver(&in.packet, CPE);
+	if (!in.binding || !find_path(&in, CPE))
+		return receive_of_nobody(ctx, &in, CPE);
+	return receive_of_binding(ctx, &in, CPE, option);
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Datagram mode (plain-mode-03, "UDP Traffic"): keys and values that its XDP programs
+ * and the agent share. docs/datagram.md says how they go together. Data only; times are
+ * CLOCK_MONOTONIC, what is not __be is in host byte order, one writer a field.
+ */
+#ifndef PLAIT_DATAGRAM_H
+#define PLAIT_DATAGRAM_H
+
+#include <linux/types.h>
+#include "plait_addr.h"
+
+enum {
+	PLAIT_PATHS_MAX = 8, /* of one set */
+	PLAIT_PATH_SLOTS = 64, /* shares of a set are 64ths; a power of two */
+	PLAIT_NO_PATH = 255, /* in a slot: there is none to take */
+};
+
+/*
+ * Both ends of a binding entry. Two maps hold this: "datagram_senders", for UDP that
+ * becomes TCP-formatted, and "datagram_receivers", for the way back.
+ *
+ *	                 key                                    inner
+ *	CPE, senders     host's address and port                the same
+ *	CPE, receivers   family 0, port of the CPE's WAN side   host's address and port
+ *	conc., senders   external address and port              the same
+ *	conc., receivers link's address, port of the WAN side   external address and port
+ *
+ * A binding has the same WAN port on all links, so a concentrator has a receiver for
+ * each link of a CPE, and one sender. The agent adds and removes.
+ */
+struct plait_datagram_binding {
+	__u64 created_ns; /* agent, once */
+	__u64 last_seen_ns; /* BPF */
+	__u64 packets; /* BPF; senders: the low half is the acknowledgement number */
+	__u64 bytes; /* BPF; with IP and UDP headers */
+	struct plait_addr inner; /* agent, once */
+	__u32 set; /* agent; index in "datagram_sets": of the CPE's links */
+	__be16 wan_port; /* agent, once */
+	__u8 pad[6];
+};
+
+/*
+ * The links of a CPE, on the CPE (one set a concentrator) and on the concentrator (one
+ * a subscriber). An entry of the array "datagram_sets". Agent writes.
+ */
+struct plait_path_set {
+	__u32 first; /* its paths are first ... first + count - 1 of "datagram_paths" */
+	__u8 count;
+	__u8 per_packet; /* 1: each packet takes the next slot; 0: a flow keeps its own */
+	__u8 pad[2];
+	/*
+	 * Number of a path in the set, as often as its weight says, spread evenly;
+	 * PLAIT_NO_PATH in all of them while no link works: hosts' UDP then goes direct.
+	 */
+	__u8 slot[PLAIT_PATH_SLOTS];
+};
+
+/*
+ * One link to one address of a concentrator. Agent writes. What arrives is taken from
+ * any path of its set, in a slot or not.
+ */
+struct plait_path {
+	struct plait_addr local; /* CPE: the link's address, port 0; concentrator: its own */
+	struct plait_addr remote; /* CPE: the concentrator's; concentrator: the link's, port 0 */
+	__u32 ifindex; /* out of here; 0: the program asks the FIB, which costs more */
+	__u8 macs[12]; /* the next hop's MAC address, then ours there */
+	__u16 mtu; /* octets of IP; at least 1280 */
+	__u8 pad[6];
+};
+
+/*
+ * Entry n of the array "datagram_traffic" belongs to entry n of "datagram_paths".
+ * BPF writes. Lost since an earlier look: what highest has grown by, less what received
+ * has grown by. After the sender's counter began anew (restarts grew), look again.
+ */
+struct plait_path_traffic {
+	__u64 sent; /* packets; the low half is the sequence number */
+	__u64 received; /* packets */
+	__u64 late; /* packets of these, behind one with a higher number */
+	__u32 highest; /* sequence number received */
+	__u32 restarts; /* times it jumped by PLAIT_SEQUENCE_WINDOW or more */
+};
+
+enum { PLAIT_SEQUENCE_WINDOW = 1 << 16 };
+
+/*
+ * What a CPE's or a concentrator's address is for, in the map "datagram_addresses": on
+ * a concentrator keyed by address and port, on a CPE by a link's address and port 0.
+ */
+enum plait_datagram_address_flag {
+	PLAIT_ADDRESS_EXISTS = 1,
+	/* concentrator: other TCP comes here as well; without a PM option it is the kernel's */
+	PLAIT_ADDRESS_SHARED = 2,
+};
+
+_Static_assert(sizeof(struct plait_datagram_binding) == 64, "layout of plait_datagram_binding");
+_Static_assert(sizeof(struct plait_path_set) == 72, "layout of plait_path_set");
+_Static_assert(sizeof(struct plait_path) == 64, "layout of plait_path");
+_Static_assert(sizeof(struct plait_path_traffic) == 32, "layout of plait_path_traffic");
+
+#endif

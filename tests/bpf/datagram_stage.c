@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "datagram_stage.h"
+
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <linux/if_ether.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "datagram_concentrator.skel.h"
+#include "datagram_cpe.skel.h"
+
+struct world_link {
+	const char *cpe, *concentrator;
+	uint8_t macs[12];
+};
+
+static const struct world_link links[] = {
+	{"192.0.2.2", "203.0.113.1", {2, 0, 0, 0, 1, 1, 2, 0, 0, 0, 1, 2}},
+	{"2001:db8:1::2", "2001:db8:c::1", {2, 0, 0, 0, 2, 1, 2, 0, 0, 0, 2, 2}},
+};
+
+const struct datagram_inner datagram_inners[2] = {
+	{"10.0.0.2", "198.51.100.1", "198.51.100.77", 5000, 40001, 7001},
+	{"fd00:1::2", "2001:db8:e::1", "2001:db8:f::7", 5000, 40102, 7002},
+};
+
+static struct stage stages[2];
+
+static enum stage_role role_of(const struct stage *stage)
+{
+	return stage == &stages[CONCENTRATOR] ? CONCENTRATOR : CPE;
+}
+
+void datagram_put_set(const struct stage *stage, uint32_t index, const struct plait_path_set *set)
+{
+	stage_put(stage, "datagram_sets", &index, set);
+}
+
+void datagram_use_link(const struct stage *stage, uint8_t link)
+{
+	struct plait_path_set set = {.first = 0, .count = 2};
+
+	memset(set.slot, link, sizeof(set.slot));
+	datagram_put_set(stage, 0, &set);
+}
+
+struct plait_path datagram_path(const struct stage *stage, uint32_t index)
+{
+	struct plait_path out;
+
+	cr_assert_eq(bpf_map_lookup_elem(stage_map(stage, "datagram_paths"), &index, &out), 0);
+	return out;
+}
+
+void datagram_put_path(const struct stage *stage, uint32_t index, const struct plait_path *path)
+{
+	stage_put(stage, "datagram_paths", &index, path);
+}
+
+struct plait_path_traffic datagram_traffic(const struct stage *stage, uint32_t index)
+{
+	struct plait_path_traffic out;
+
+	cr_assert_eq(bpf_map_lookup_elem(stage_map(stage, "datagram_traffic"), &index, &out), 0);
+	return out;
+}
+
+struct plait_datagram_binding datagram_binding(const struct stage *stage, const char *map,
+					       const char *address, uint16_t port)
+{
+	struct plait_addr key = {.port = htons(port)};
+	struct plait_datagram_binding out;
+
+	if (address)
+		key = packet_addr(address, port);
+	cr_assert_eq(bpf_map_lookup_elem(stage_map(stage, map), &key, &out), 0);
+	return out;
+}
+
+void datagram_put_prefix(const struct stage *stage, const char *map, const char *text,
+			 unsigned int bits)
+{
+	struct plait_addr addr = packet_addr(text, 0);
+	struct plait_prefix_key key = {.bits = 8 + bits, .family = addr.family};
+
+	memcpy(key.ip, addr.ip, sizeof(key.ip));
+	stage_put(stage, map, &key, &(uint8_t){1});
+}
+
+static void put_links(const struct stage *stage)
+{
+	bool cpe = role_of(stage) == CPE;
+
+	for (uint32_t i = 0; i < 2; i++) {
+		const struct world_link *link = &links[i];
+		struct plait_path path = {.ifindex = stage_ifindex("wan0"), .mtu = PATH_MTU};
+		struct plait_addr here = packet_addr(link->cpe, 0),
+				  there = packet_addr(link->concentrator, DATAGRAM_PORT);
+
+		path.local = cpe ? here : there;
+		path.remote = cpe ? there : here;
+		memcpy(path.macs, link->macs, sizeof(path.macs));
+		datagram_put_path(stage, i, &path);
+		stage_put(stage, "datagram_addresses", &path.local,
+			  &(uint8_t){PLAIT_ADDRESS_EXISTS});
+	}
+}
+
+static void put_binding(const struct stage *stage, const struct datagram_inner *from)
+{
+	bool cpe = role_of(stage) == CPE;
+	struct plait_datagram_binding binding = {.created_ns = 1,
+						 .wan_port = htons(from->wan_port)};
+	struct plait_addr receiver = {.port = binding.wan_port};
+
+	binding.inner = cpe ? packet_addr(from->host, from->host_port)
+			    : packet_addr(from->external, from->external_port);
+	stage_put(stage, "datagram_senders", &binding.inner, &binding);
+	if (cpe) {
+		stage_put(stage, "datagram_receivers", &receiver, &binding);
+		return;
+	}
+	for (int i = 0; i < 2; i++) {
+		receiver = packet_addr(links[i].cpe, from->wan_port);
+		stage_put(stage, "datagram_receivers", &receiver, &binding);
+	}
+}
+
+static struct bpf_object *load(enum stage_role role)
+{
+	size_t bytes;
+	const void *elf = role == CPE ? plait_datagram_cpe__elf_bytes(&bytes)
+				      : plait_datagram_concentrator__elf_bytes(&bytes);
+	struct bpf_object *object = bpf_object__open_mem(elf, bytes, NULL);
+
+	cr_assert_not_null(object);
+	cr_assert_eq(bpf_object__load(object), 0, "not root?");
+	return object;
+}
+
+struct stage *datagram_open(enum stage_role role)
+{
+	struct stage *stage = &stages[role];
+	uint32_t out;
+
+	if (!stages[CPE].object && !stages[CONCENTRATOR].object)
+		stage_namespace();
+	*stage = (struct stage){.object = load(role)};
+	put_links(stage);
+	for (int i = 0; i < 2; i++)
+		put_binding(stage, &datagram_inners[i]);
+	datagram_use_link(stage, LINK_V4);
+	out = stage_ifindex(role == CPE ? "lan0" : "wan0");
+	stage_put(stage, "datagram_interfaces", &out, &(uint8_t){1});
+	if (role == CONCENTRATOR) {
+		datagram_put_prefix(stage, "allowed", "192.0.2.0", 24);
+		datagram_put_prefix(stage, "allowed", "2001:db8:1::", 48);
+	}
+	return stage;
+}
+
+static const char *verdict_name(uint32_t verdict)
+{
+	static const char *const names[] = {"aborted", "drop", "pass", "tx", "redirect"};
+
+	return verdict < sizeof(names) / sizeof(names[0]) ? names[verdict] : "?";
+}
+
+/* Before the frame, so many octets of metadata. */
+static struct conversion run(struct stage *stage, const char *program, const struct packet *packet,
+			     uint32_t metadata)
+{
+	struct xdp_md in = {.data = metadata,
+			    .data_end = metadata + (uint32_t)packet->bytes,
+			    .ingress_ifindex = stage_ifindex("wan0")};
+	struct bpf_program *found = bpf_object__find_program_by_name(stage->object, program);
+	static char outcome[sizeof(stage->text) + 16];
+	static uint8_t whole[sizeof(packet->frame) + 256];
+	struct conversion out = {.outcome = outcome};
+
+	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = whole,
+		    .data_size_in = metadata + (uint32_t)packet->bytes,
+		    .data_out = out.packet.frame, .data_size_out = sizeof(out.packet.frame),
+		    .ctx_in = &in, .ctx_size_in = sizeof(in));
+	memcpy(whole + metadata, packet->frame, packet->bytes);
+	cr_assert_not_null(found, "no program %s", program);
+	cr_assert_eq(bpf_prog_test_run_opts(bpf_program__fd(found), &options), 0, "%s: %s", program,
+		     strerror(errno));
+	out.packet.bytes = options.data_size_out;
+	stage_counted(stage);
+	snprintf(outcome, sizeof(outcome), "%s%s%s", verdict_name(options.retval),
+		 stage->text[0] ? " " : "", stage->text);
+	return out;
+}
+
+struct conversion datagram_run(struct stage *stage, const char *program,
+			       const struct packet *packet)
+{
+	return run(stage, program, packet, 0);
+}
+
+void datagram_expect_no_room(struct stage *cpe)
+{
+	enum { ALL_HEADROOM = 216 }; /* of 256, with 40 for the kernel */
+	struct recipe udp = datagram_from_host(&datagram_inners[0]);
+	struct packet packet = packet_build_udp(&udp);
+
+	cr_expect_str_eq(run(cpe, "datagram_lan", &packet, ALL_HEADROOM).outcome,
+			 "drop datagram_failed");
+}
+
+void datagram_expect(struct stage *stage, const char *program, const struct packet *packet,
+		     const char *outcome)
+{
+	struct conversion got = datagram_run(stage, program, packet);
+
+	cr_expect_str_eq(got.outcome, outcome, "%s: %s, not %s", program, got.outcome, outcome);
+	if (strncmp(outcome, "pass", 4))
+		return;
+	cr_expect_eq(got.packet.bytes, packet->bytes);
+	cr_expect_arr_eq(got.packet.frame, packet->frame, packet->bytes);
+}
+
+struct packet packet_with(struct packet packet, size_t at, uint8_t octet)
+{
+	packet.frame[at] = octet;
+	return packet;
+}
+
+struct packet packet_with_ipv4(struct packet packet, size_t at, uint8_t octet)
+{
+	uint8_t *ip = packet.frame + ETH_HLEN;
+	uint32_t sum = 0;
+
+	packet.frame[at] = octet;
+	ip[10] = ip[11] = 0;
+	for (size_t i = 0; i < (ip[0] & 15U) * 4; i += 2)
+		sum += (uint32_t)(ip[i] << 8 | ip[i + 1]);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = ~((sum & 0xffff) + (sum >> 16));
+	ip[10] = (uint8_t)(sum >> 8);
+	ip[11] = (uint8_t)sum;
+	return packet;
+}
+
+static size_t put_address(uint8_t *at, const char *text, uint16_t port)
+{
+	struct plait_addr addr = packet_addr(text, port);
+	size_t bytes = addr.family == AF_INET ? 4 : 16;
+
+	memcpy(at, addr.ip, bytes);
+	memcpy(at + bytes, &addr.port, 2);
+	memset(at + bytes + 2, 1, 2);
+	return bytes + 4;
+}
+
+struct recipe datagram_formatted(enum stage_role to, uint8_t link,
+				 const struct datagram_inner *inner)
+{
+	static uint8_t options[8][24];
+	static unsigned int next;
+	uint8_t *option = options[next++ % 8];
+	const struct world_link *by = &links[link];
+	bool up = to == CONCENTRATOR;
+
+	option[0] = 0x1e;
+	option[2] = up ? 0xe4 : 0xec;
+	option[3] = 0;
+	size_t bytes = 4 + put_address(option + 4, inner->remote, 53);
+
+	option[1] = (uint8_t)(bytes - 2);
+	return (struct recipe){.from = up ? by->cpe : by->concentrator,
+			       .to = up ? by->concentrator : by->cpe,
+			       .from_port = up ? inner->wan_port : DATAGRAM_PORT,
+			       .to_port = up ? DATAGRAM_PORT : inner->wan_port,
+			       .flags = ACK | PSH,
+			       .seq = 1,
+			       .macs = by->macs,
+			       .options = {option, bytes}};
+}
+
+struct recipe datagram_from_host(const struct datagram_inner *inner)
+{
+	return (struct recipe){.from = inner->host,
+			       .from_port = inner->host_port,
+			       .to = inner->remote,
+			       .to_port = 53,
+			       .payload = TEXT("a datagram")};
+}
+
+struct recipe datagram_from_remote(const struct datagram_inner *inner)
+{
+	return (struct recipe){.from = inner->remote,
+			       .from_port = 53,
+			       .to = inner->external,
+			       .to_port = inner->external_port,
+			       .payload = TEXT("a datagram")};
+}

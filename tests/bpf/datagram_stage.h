@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Datagram mode on the network of stage.h: a CPE whose LAN is lan0, and a concentrator
+ * whose internet is at wan0, which know each other by two links, of which one is IPv4.
+ * Programs only run by BPF_PROG_TEST_RUN, so that both may be in one namespace.
+ *
+ *	host                CPE, WAN port        concentrator, port 6825   external
+ *	10.0.0.2:5000       40001, link 0: 192.0.2.2 ═══════ 203.0.113.1     198.51.100.1:7001
+ *	fd00:1::2 :5000     40102, link 1: 2001:db8:1::2 ═══ 2001:db8:c::1   2001:db8:e::1 :7002
+ */
+#ifndef PLAIT_TESTS_BPF_DATAGRAM_STAGE_H
+#define PLAIT_TESTS_BPF_DATAGRAM_STAGE_H
+
+#include "plait_datagram.h"
+#include "stage.h"
+
+enum { LINK_V4 = 0, LINK_V6 = 1, DATAGRAM_PORT = 6825, PATH_MTU = 3400 };
+
+/* A binding of this network, by its family: [0] is IPv4's. */
+struct datagram_inner {
+	const char *host, *external, *remote;
+	uint16_t host_port, wan_port, external_port;
+};
+extern const struct datagram_inner datagram_inners[2];
+
+/* UDP of that binding to and from its remote, port 53. */
+struct recipe datagram_from_host(const struct datagram_inner *inner);
+struct recipe datagram_from_remote(const struct datagram_inner *inner);
+
+/* What becomes of a frame on its way. */
+struct conversion {
+	const char *outcome; /* verdict and what was counted: "redirect datagram_sent" */
+	struct packet packet;
+};
+
+/* Both roles may be open at a time; the namespace is made once. */
+struct stage *datagram_open(enum stage_role role);
+
+/* Everything takes that link. */
+void datagram_use_link(const struct stage *stage, uint8_t link);
+void datagram_put_set(const struct stage *stage, uint32_t index, const struct plait_path_set *set);
+struct plait_path datagram_path(const struct stage *stage, uint32_t index);
+void datagram_put_path(const struct stage *stage, uint32_t index, const struct plait_path *path);
+struct plait_path_traffic datagram_traffic(const struct stage *stage, uint32_t index);
+struct plait_datagram_binding datagram_binding(const struct stage *stage, const char *map,
+					       const char *address, uint16_t port);
+void datagram_put_prefix(const struct stage *stage, const char *map, const char *text,
+			 unsigned int bits);
+
+struct conversion datagram_run(struct stage *stage, const char *program,
+			       const struct packet *packet);
+
+/* Verdict and count are these, and what passes is as it came. */
+void datagram_expect(struct stage *stage, const char *program, const struct packet *packet,
+		     const char *outcome);
+
+/* Metadata of other programs leaves no room for a longer header: dropped and counted. */
+void datagram_expect_no_room(struct stage *cpe);
+
+/* The same frame with another octet there; checksums are as they were. */
+struct packet packet_with(struct packet packet, size_t at, uint8_t octet);
+
+/* Likewise, and IPv4's header checksum is made anew. */
+struct packet packet_with_ipv4(struct packet packet, size_t at, uint8_t octet);
+
+/*
+ * A TCP-formatted packet to a role, from the other one, of that binding and its remote.
+ * Its options are valid until the eighth call from here.
+ */
+struct recipe datagram_formatted(enum stage_role to, uint8_t link,
+				 const struct datagram_inner *inner);
+
+#endif
