@@ -28,13 +28,13 @@ UNIT_ROOMS  := base codec config control table
 UNIT_TESTED := $(wildcard $(UNIT_ROOMS:%=agent/%/*.c))
 BPF_TESTS   := $(wildcard tests/bpf/*.c)
 FUZZERS     := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/*.c))
-BENCH       := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/*.c))
+BENCH       := $(patsubst bench/%.c,$(B)/bench/%,$(filter-out %.bpf.c,$(wildcard bench/*.c)))
 LAB         := $(B)/lab/weather.bpf.o $(B)/lab/delay_line
 SCRIPTS     := $(wildcard tests/lab/*.py tests/e2e/*.py bench/*/*.py tools/*.py)
-C_FILES     := $(wildcard agent/*.c agent/*/*.[ch] include/*.h bpf/*.c bpf/lib/*.h tests/*/*.[ch] tests/*/*/*.c bench/*.c)
+C_FILES     := $(wildcard agent/*.c agent/*/*.[ch] include/*.h bpf/*.c bpf/lib/*.h tests/*/*.[ch] tests/*/*/*.c bench/*.[ch])
 MAN         := $(patsubst man/%.scd,$(B)/man/%,$(wildcard man/*.scd))
 
-.PHONY: all programs check check-unit check-bpf check-e2e check-layers check-vm vmtest demo deps fuzz layers fmt lint bench-tcp bench-links bench-udp bench-sessions bench-table man install uninstall clean help
+.PHONY: all programs check check-unit check-bpf check-e2e check-layers check-vm vmtest demo deps fuzz layers fmt lint bench-tcp bench-links bench-udp bench-sessions bench-table bench-datagram man install uninstall clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -74,6 +74,13 @@ $(B)/bench/%: bench/%.c
 $(B)/bench/table: $(call obj,bench/table.c $(wildcard agent/base/*.c agent/table/*.c),obj)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
+$(B)/bench/reference.bpf.o: bench/reference.bpf.c bench/reference.h $(wildcard include/*.h)
+	@mkdir -p $(@D)
+	$(CLANG) $(BPFFLAGS) -c -o $@ $<
+$(B)/bench/reference.skel.h: $(B)/bench/reference.bpf.o
+	$(BPFTOOL) gen skeleton $< name plait_reference > $@
+$(B)/bench/datagram: bench/datagram.c $(B)/bench/reference.skel.h $(SKELETONS)
+	$(CC) $(CPPFLAGS) -I$(B)/bench $(CFLAGS) -o $@ $< $(LDLIBS)
 $(B)/man/%: man/%.scd
 	@mkdir -p $(@D)
 	scdoc < $< > $@
@@ -138,6 +145,8 @@ bench-sessions: programs $(LAB) ## 9,000 sessions at a time, and the agents' mem
 	/usr/bin/python3 bench/sessions/run.py
 bench-table: $(B)/bench/table ## measure the translator's tables with a million bindings
 	$(B)/bench/table
+bench-datagram: $(B)/bench/datagram ## measure datagram mode's XDP programs, ns a packet (as root)
+	$(B)/bench/datagram
 
 layers: ## fail on an include that points up, sideways or round
 	/usr/bin/python3 tools/layers.py

@@ -38,7 +38,7 @@ static __always_inline int without_binding(const struct receiving *in, enum opti
 SEC("xdp.frags")
 int datagram_customer(struct xdp_md *ctx)
 {
-	struct receiving in = {};
+	struct receiving in;
 	enum option_found option;
 
 	switch (look_at(ctx, IPPROTO_TCP, &in.packet)) {
@@ -63,7 +63,7 @@ int datagram_customer(struct xdp_md *ctx)
 SEC("xdp.frags")
 int datagram_internet(struct xdp_md *ctx)
 {
-	struct sending out = {};
+	struct sending out;
 
 	switch (look_at(ctx, IPPROTO_UDP, &out.packet)) {
 	case LOOKED_OTHER:

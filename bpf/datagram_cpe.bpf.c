@@ -6,7 +6,6 @@
  */
 #include "lib/datagram_receive.h"
 #include "lib/datagram_send.h"
-#include "lib/prefixes.h"
 
 /*
  * Where hosts' UDP goes without being bonded: this machine, its LANs, what the policy
@@ -16,14 +15,24 @@ struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 1024);
-	__type(key, struct plait_prefix_key);
+	__type(key, struct plait_direct_key);
 	__type(value, __u8);
 } datagram_direct SEC(".maps");
+
+static __always_inline bool goes_direct(const struct packet *packet)
+{
+	struct plait_direct_key key = {.bits = 8 * (sizeof(key) - sizeof(key.bits)),
+				       .family = packet->family};
+	void *ip = key.ip;
+
+	*(struct ip_octets *)ip = *(const struct ip_octets *)ip_words(&packet->destination);
+	return bpf_map_lookup_elem(&datagram_direct, &key);
+}
 
 /* UDP from a host, to anywhere that a PM option may name. */
 static __always_inline int from_host(struct xdp_md *ctx, struct sending *out)
 {
-	if (is_within(&datagram_direct, &out->packet.destination))
+	if (goes_direct(&out->packet))
 		return datagram_verdict(XDP_PASS, PLAIT_DATAGRAM_DIRECT);
 	out->binding = bpf_map_lookup_elem(&datagram_senders, &out->packet.source);
 	if (!out->binding)
@@ -34,7 +43,7 @@ static __always_inline int from_host(struct xdp_md *ctx, struct sending *out)
 SEC("xdp.frags")
 int datagram_lan(struct xdp_md *ctx)
 {
-	struct sending out = {};
+	struct sending out;
 
 	switch (look_at(ctx, IPPROTO_UDP, &out.packet)) {
 	case LOOKED_OTHER:
@@ -62,7 +71,7 @@ static __always_inline int without_option(const struct packet *packet, enum plai
 SEC("xdp.frags")
 int datagram_link(struct xdp_md *ctx)
 {
-	struct receiving in = {};
+	struct receiving in;
 	enum option_found option;
 
 	switch (look_at(ctx, IPPROTO_TCP, &in.packet)) {

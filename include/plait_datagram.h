@@ -57,6 +57,17 @@ struct plait_path_set {
 };
 
 /*
+ * A prefix in the LPM trie "datagram_direct": where hosts' UDP goes without being bonded.
+ * Unlike plait_prefix_key, its address is at a multiple of four.
+ */
+struct plait_direct_key {
+	__u32 bits; /* of what follows: 32 more than the prefix has; 0: any address */
+	__u8 family;
+	__u8 pad[3];
+	__u8 ip[16];
+};
+
+/*
  * One link to one address of a concentrator. Agent writes. What arrives is taken from
  * any path of its set, in a slot or not.
  */
@@ -96,6 +107,7 @@ enum plait_datagram_address_flag {
 
 _Static_assert(sizeof(struct plait_datagram_binding) == 64, "layout of plait_datagram_binding");
 _Static_assert(sizeof(struct plait_path_set) == 72, "layout of plait_path_set");
+_Static_assert(sizeof(struct plait_direct_key) == 24, "layout of plait_direct_key");
 _Static_assert(sizeof(struct plait_path) == 64, "layout of plait_path");
 _Static_assert(sizeof(struct plait_path_traffic) == 32, "layout of plait_path_traffic");
 

@@ -12,6 +12,14 @@
 
 #include "plait_addr.h"
 
+/* Addresses stand at multiples of four in all that datagram mode has. */
+static __always_inline const __u32 *ip_words(const struct plait_addr *addr)
+{
+	const void *at = addr;
+
+	return at;
+}
+
 static __always_inline __u64 sum_words(const void *at, __u32 bytes)
 {
 	const __u32 *words = at;
@@ -36,8 +44,8 @@ static __always_inline __u64 sum_pseudo_header(const struct plait_addr *source,
 					       __u32 l4_bytes)
 {
 	/* IPv4 addresses are followed by zeros */
-	return sum_words(source->ip, 16) + sum_words(destination->ip, 16) + bpf_htonl(protocol) +
-	       bpf_htonl(l4_bytes);
+	return sum_words(ip_words(source), 16) + sum_words(ip_words(destination), 16) +
+	       bpf_htonl(protocol) + bpf_htonl(l4_bytes);
 }
 
 enum { SUM_CHUNK = 64, SUM_CHUNKS_MAX = 65536 / SUM_CHUNK };

@@ -49,10 +49,25 @@ struct packet {
 	__u32 padding; /* behind the IP packet */
 	__be32 flow_label;
 	__be16 id, dont_fragment; /* of IPv4, as it stands */
-	__u8 traffic_class, ttl;
+	__u8 family, traffic_class, ttl;
 	bool has_extras; /* IP options, or extension headers */
 	bool has_wrong_checksum; /* of IPv4's header */
 };
+
+/* A whole word at once, as it will be read: octet by octet would cost a wait. */
+static __always_inline void set_port(struct plait_addr *addr, __be16 port, __u8 family)
+{
+	const union {
+		struct {
+			__be16 port;
+			__u8 family, pad;
+		} of;
+		__u32 word;
+	} tail = {.of = {.port = port, .family = family}};
+	__u32 *words = (void *)addr;
+
+	words[4] = tail.word;
+}
 
 static __always_inline void *packet_at(struct xdp_md *ctx, __u32 offset)
 {
@@ -76,8 +91,10 @@ static __always_inline void *l4_of(struct xdp_md *ctx, const struct packet *pack
 /* What IP says must be there; what is there beyond is the link layer's. */
 static __always_inline bool fits_frame(struct xdp_md *ctx, __u32 ip_bytes, struct packet *out)
 {
-	__u64 frame = bpf_xdp_get_buff_len(ctx), wanted = ETH_HLEN + ip_bytes;
+	__u64 frame = ctx->data_end - ctx->data, wanted = ETH_HLEN + ip_bytes;
 
+	if (frame < wanted) /* a long one may have more pieces */
+		frame = bpf_xdp_get_buff_len(ctx);
 	out->padding = frame - wanted;
 	return frame >= wanted;
 }
@@ -99,9 +116,9 @@ static __always_inline enum looked_at look_at_ipv4(struct xdp_md *ctx, __u8 prot
 		return LOOKED_MALFORMED;
 	if (ip->frag_off & bpf_htons(IPV4_FRAGMENT))
 		return LOOKED_FRAGMENT;
-	*(__u32 *)out->source.ip = ip->saddr;
-	*(__u32 *)out->destination.ip = ip->daddr;
-	out->source.family = out->destination.family = AF_INET;
+	*(__u32 *)ip_words(&out->source) = ip->saddr;
+	*(__u32 *)ip_words(&out->destination) = ip->daddr;
+	out->family = AF_INET;
 	out->l4_offset = ETH_HLEN + header;
 	out->l4_bytes = total - header;
 	out->id = ip->id;
@@ -154,7 +171,7 @@ static __always_inline enum looked_at look_at_ipv6(struct xdp_md *ctx, __u8 prot
 		return LOOKED_MALFORMED;
 	__builtin_memcpy(out->source.ip, &ip->saddr, 16);
 	__builtin_memcpy(out->destination.ip, &ip->daddr, 16);
-	out->source.family = out->destination.family = AF_INET6;
+	out->family = AF_INET6;
 	first = bpf_ntohl(*(__be32 *)ip);
 	out->traffic_class = first >> 20;
 	out->flow_label = bpf_htonl(first & 0xfffff);
@@ -185,10 +202,15 @@ static __always_inline enum looked_at look_at(struct xdp_md *ctx, __u8 protocol,
 	ports = l4_of(ctx, out);
 	if (ends_before(ctx, ports + 1) || out->l4_bytes < sizeof(*ports))
 		return LOOKED_MALFORMED;
-	out->source.port = ports->source; /* TCP has them in the same place */
-	out->destination.port = ports->dest;
+	/* TCP has them in the same place */
+	set_port(&out->source, ports->source, out->family);
+	set_port(&out->destination, ports->dest, out->family);
 	return LOOKED_GOOD;
 }
+
+struct ip_octets {
+	__u32 words[4];
+};
 
 /* An IP header to be written, and what of the old one goes into it. */
 struct ip_header {
@@ -203,37 +225,28 @@ static __always_inline __u32 ip_header_bytes(const struct plait_addr *source)
 	return source->family == AF_INET ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
 }
 
-/* Where IPv6 knows neither DF nor identification: RFC 7915 §5.1. */
-static __always_inline void put_fragmentation(const struct ip_header *header, __u32 total,
-					      struct iphdr *ip)
+/* Identification and flags. Where IPv6 knew neither: RFC 7915 §5.1. */
+static __always_inline __u32 fragmentation(const struct ip_header *header, __u32 total)
 {
-	if (header->old->source.family == AF_INET) {
-		ip->id = header->old->id;
-		ip->frag_off = header->old->dont_fragment;
-	} else if (total > IPV6_MAY_NOT_FRAGMENT) {
-		ip->id = 0;
-		ip->frag_off = bpf_htons(IPV4_DONT_FRAGMENT);
-	} else {
-		ip->id = bpf_get_prandom_u32();
-		ip->frag_off = 0;
-	}
+	if (header->old->family == AF_INET)
+		return bpf_ntohs(header->old->id) << 16 | bpf_ntohs(header->old->dont_fragment);
+	if (total > IPV6_MAY_NOT_FRAGMENT)
+		return IPV4_DONT_FRAGMENT;
+	return bpf_get_prandom_u32() << 16;
 }
 
-static __always_inline void put_ipv4(const struct ip_header *header, struct iphdr *ip)
+/* By words, whose sum is then at hand. */
+static __always_inline void put_ipv4(const struct ip_header *header, __u32 *words)
 {
-	__u32 total = sizeof(*ip) + header->l4_bytes;
+	__u32 total = sizeof(struct iphdr) + header->l4_bytes, check;
 
-	ip->version = 4;
-	ip->ihl = sizeof(*ip) / 4;
-	ip->tos = header->old->traffic_class;
-	ip->tot_len = bpf_htons(total);
-	put_fragmentation(header, total, ip);
-	ip->ttl = header->old->ttl - 1;
-	ip->protocol = header->protocol;
-	ip->check = 0;
-	ip->saddr = *(const __u32 *)header->source->ip;
-	ip->daddr = *(const __u32 *)header->destination->ip;
-	ip->check = ~sum_fold(sum_words(ip, sizeof(*ip)));
+	words[0] = bpf_htonl(0x45 << 24 | header->old->traffic_class << 16 | total);
+	words[1] = bpf_htonl(fragmentation(header, total));
+	words[2] = bpf_htonl((header->old->ttl - 1) << 24 | header->protocol << 16);
+	words[3] = ip_words(header->source)[0];
+	words[4] = ip_words(header->destination)[0];
+	check = (__u16)~sum_fold(sum_words(words, sizeof(struct iphdr)));
+	words[2] |= bpf_htonl(bpf_ntohs(check));
 }
 
 static __always_inline void put_ipv6(const struct ip_header *header, struct ipv6hdr *ip)
@@ -243,8 +256,8 @@ static __always_inline void put_ipv6(const struct ip_header *header, struct ipv6
 	ip->payload_len = bpf_htons(header->l4_bytes);
 	ip->nexthdr = header->protocol;
 	ip->hop_limit = header->old->ttl - 1;
-	__builtin_memcpy(&ip->saddr, header->source->ip, 16);
-	__builtin_memcpy(&ip->daddr, header->destination->ip, 16);
+	*(struct ip_octets *)&ip->saddr = *(const struct ip_octets *)ip_words(header->source);
+	*(struct ip_octets *)&ip->daddr = *(const struct ip_octets *)ip_words(header->destination);
 }
 
 /* Destination and source, as they stand in a frame. */

@@ -17,40 +17,42 @@ struct receiving {
 	struct plait_path_traffic *traffic;
 };
 
-static __always_inline bool is_same(const struct plait_addr *a, const struct plait_addr *b)
-{
-	return is_same_ip(a, b) && a->port == b->port;
-}
-
 static __always_inline struct plait_datagram_binding *find_receiver(const struct packet *packet,
 								    enum role role)
 {
-	struct plait_addr key = {.port = packet->destination.port};
+	struct plait_addr key = {};
 
 	if (role == CONCENTRATOR)
 		return bpf_map_lookup_elem(&datagram_receivers, &packet->source);
+	set_port(&key, packet->destination.port, 0);
 	return bpf_map_lookup_elem(&datagram_receivers, &key);
+}
+
+/* The concentrator's port counts; the other one is the binding's. */
+static __always_inline bool is_of_path(const struct packet *packet, const struct plait_path *path,
+				       enum role role)
+{
+	if (role == CPE ? packet->source.port != path->remote.port
+			: packet->destination.port != path->local.port)
+		return false;
+	return is_same_ip(&packet->source, &path->remote) &&
+	       is_same_ip(&packet->destination, &path->local);
 }
 
 /* By which of the CPE's links it came, to which of the concentrator's addresses, if any. */
 static __always_inline bool find_path(struct receiving *in, enum role role)
 {
-	struct plait_addr local = in->packet.destination, remote = in->packet.source;
 	__u32 index = in->binding->set;
 	const struct plait_path_set *set = bpf_map_lookup_elem(&datagram_sets, &index);
 
 	if (!set)
 		return false;
-	if (role == CPE)
-		local.port = 0;
-	else
-		remote.port = 0;
 	for (__u32 i = 0; i < PLAIT_PATHS_MAX && i < set->count; i++) {
 		const struct plait_path *path;
 
 		index = set->first + i;
 		path = bpf_map_lookup_elem(&datagram_paths, &index);
-		if (path && is_same(&path->local, &local) && is_same(&path->remote, &remote)) {
+		if (path && is_of_path(&in->packet, path, role)) {
 			in->traffic = bpf_map_lookup_elem(&datagram_traffic, &index);
 			return in->traffic;
 		}
@@ -182,10 +184,10 @@ static __always_inline int receive_of_binding(struct xdp_md *ctx, struct receivi
 					      enum role role, enum option_found option)
 {
 	enum plait_reason fault = tcp_fault(in, option);
-	struct plait_addr inner = in->binding->inner;
+	const struct plait_addr *inner = &in->binding->inner;
 	struct ip_header header = {.old = &in->packet,
-				   .source = role == CPE ? &in->remote : &inner,
-				   .destination = role == CPE ? &inner : &in->remote,
+				   .source = role == CPE ? &in->remote : inner,
+				   .destination = role == CPE ? inner : &in->remote,
 				   .protocol = IPPROTO_UDP};
 	const struct next_hop *hop;
 	__u64 now_ns;
@@ -198,7 +200,7 @@ static __always_inline int receive_of_binding(struct xdp_md *ctx, struct receivi
 	hop = next_hop_find(ctx, &in->packet, header.source, header.destination, now_ns);
 	if (!hop)
 		return datagram_verdict(XDP_PASS, PLAIT_DATAGRAM_NO_NEXT_HOP);
-	if (ip_header_bytes(&inner) + header.l4_bytes > hop->mtu)
+	if (ip_header_bytes(inner) + header.l4_bytes > hop->mtu)
 		return datagram_verdict(XDP_PASS, PLAIT_DATAGRAM_TOO_BIG);
 	return receive_by(ctx, in, &header, hop, now_ns);
 }

@@ -38,7 +38,7 @@ static __always_inline __u32 mix(__u32 value)
 
 static __always_inline __u32 hash_ip(const struct plait_addr *addr)
 {
-	const __u32 *words = (const __u32 *)addr->ip;
+	const __u32 *words = ip_words(addr);
 
 	return mix(words[0] * 0x9e3779b1 + words[1] * 0x85ebca77 + words[2] * 0xc2b2ae3d +
 		   words[3] * 0x27d4eb2f);
@@ -54,8 +54,8 @@ static __always_inline bool ask_fib(struct xdp_md *ctx, const struct packet *pac
 
 	if (fib.family == AF_INET) {
 		fib.tos = packet->traffic_class;
-		fib.ipv4_src = *(const __u32 *)source->ip;
-		fib.ipv4_dst = *(const __u32 *)destination->ip;
+		fib.ipv4_src = ip_words(source)[0];
+		fib.ipv4_dst = ip_words(destination)[0];
 	} else {
 		__builtin_memcpy(fib.ipv6_src, source->ip, 16);
 		__builtin_memcpy(fib.ipv6_dst, destination->ip, 16);
@@ -71,7 +71,7 @@ static __always_inline bool ask_fib(struct xdp_md *ctx, const struct packet *pac
 
 static __always_inline bool is_same_ip(const struct plait_addr *a, const struct plait_addr *b)
 {
-	const __u32 *x = (const __u32 *)a->ip, *y = (const __u32 *)b->ip;
+	const __u32 *x = ip_words(a), *y = ip_words(b);
 
 	return a->family == b->family &&
 	       !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]));

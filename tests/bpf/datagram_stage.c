@@ -80,14 +80,22 @@ struct plait_datagram_binding datagram_binding(const struct stage *stage, const 
 	return out;
 }
 
-void datagram_put_prefix(const struct stage *stage, const char *map, const char *text,
-			 unsigned int bits)
+void datagram_put_direct(const struct stage *stage, const char *text, unsigned int bits)
+{
+	struct plait_addr addr = packet_addr(text, 0);
+	struct plait_direct_key key = {.bits = 32 + bits, .family = addr.family};
+
+	memcpy(key.ip, addr.ip, sizeof(key.ip));
+	stage_put(stage, "datagram_direct", &key, &(uint8_t){1});
+}
+
+static void allow(const struct stage *stage, const char *text, unsigned int bits)
 {
 	struct plait_addr addr = packet_addr(text, 0);
 	struct plait_prefix_key key = {.bits = 8 + bits, .family = addr.family};
 
 	memcpy(key.ip, addr.ip, sizeof(key.ip));
-	stage_put(stage, map, &key, &(uint8_t){1});
+	stage_put(stage, "allowed", &key, &(uint8_t){1});
 }
 
 static void put_links(const struct stage *stage)
@@ -156,8 +164,8 @@ struct stage *datagram_open(enum stage_role role)
 	out = stage_ifindex(role == CPE ? "lan0" : "wan0");
 	stage_put(stage, "datagram_interfaces", &out, &(uint8_t){1});
 	if (role == CONCENTRATOR) {
-		datagram_put_prefix(stage, "allowed", "192.0.2.0", 24);
-		datagram_put_prefix(stage, "allowed", "2001:db8:1::", 48);
+		allow(stage, "192.0.2.0", 24);
+		allow(stage, "2001:db8:1::", 48);
 	}
 	return stage;
 }

@@ -44,8 +44,7 @@ void datagram_put_path(const struct stage *stage, uint32_t index, const struct p
 struct plait_path_traffic datagram_traffic(const struct stage *stage, uint32_t index);
 struct plait_datagram_binding datagram_binding(const struct stage *stage, const char *map,
 					       const char *address, uint16_t port);
-void datagram_put_prefix(const struct stage *stage, const char *map, const char *text,
-			 unsigned int bits);
+void datagram_put_direct(const struct stage *stage, const char *text, unsigned int bits);
 
 struct conversion datagram_run(struct stage *stage, const char *program,
 			       const struct packet *packet);

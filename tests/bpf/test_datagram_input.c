@@ -106,11 +106,11 @@ Test(datagram_input, cpe_sends_direct_what_is_not_bonded)
 	struct stage *stage = datagram_open(CPE);
 	struct packet packet = udp_to(CPE, v4);
 
-	datagram_put_prefix(stage, "datagram_direct", "198.51.100.0", 24);
+	datagram_put_direct(stage, "198.51.100.0", 24);
 	datagram_expect(stage, "datagram_lan", &packet, "pass datagram_direct");
 	packet = udp_to(CPE, v6);
 	datagram_expect(stage, "datagram_lan", &packet, "redirect datagram_sent");
-	datagram_put_prefix(stage, "datagram_direct", "2001:db8:f::", 48);
+	datagram_put_direct(stage, "2001:db8:f::", 48);
 	datagram_expect(stage, "datagram_lan", &packet, "pass datagram_direct");
 }
 

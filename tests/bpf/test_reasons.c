@@ -319,7 +319,7 @@ static void run_datagram(bool seen[PLAIT_REASON_COUNT])
 
 	path.mtu = 1500;
 	datagram_put_path(stage, LINK_V4, &path);
-	datagram_put_prefix(stage, "datagram_direct", "10.1.0.0", 24);
+	datagram_put_direct(stage, "10.1.0.0", 24);
 	for (size_t i = 0; i < sizeof(datagram_rows) / sizeof(datagram_rows[0]); i++)
 		run_datagram_row(stage, &datagram_rows[i]);
 	datagram_use_link(stage, PLAIT_NO_PATH);
