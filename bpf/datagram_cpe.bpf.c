@@ -37,6 +37,8 @@ static __always_inline int from_host(struct xdp_md *ctx, struct sending *out)
 	out->binding = bpf_map_lookup_elem(&datagram_senders, &out->packet.source);
 	if (!out->binding)
 		return datagram_verdict(XDP_PASS, PLAIT_DATAGRAM_NEW);
+	if (!out->packet.destination.port)
+		return datagram_verdict(XDP_DROP, PLAIT_DATAGRAM_FORBIDDEN);
 	return send_of_binding(ctx, out, CPE);
 }
 

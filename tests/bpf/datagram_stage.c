@@ -178,36 +178,51 @@ static const char *verdict_name(uint32_t verdict)
 }
 
 /* Before the frame, so many octets of metadata. */
-static struct conversion run(struct stage *stage, const char *program, const struct packet *packet,
-			     uint32_t metadata)
+static uint32_t run(const struct stage *stage, const char *program, const struct packet *packet,
+		    uint32_t metadata, struct packet *out)
 {
-	struct xdp_md in = {.data = metadata,
-			    .data_end = metadata + (uint32_t)packet->bytes,
-			    .ingress_ifindex = stage_ifindex("wan0")};
-	struct bpf_program *found = bpf_object__find_program_by_name(stage->object, program);
-	static char outcome[sizeof(stage->text) + 16];
 	static uint8_t whole[sizeof(packet->frame) + 256];
-	struct conversion out = {.outcome = outcome};
+	static uint32_t ingress;
+	struct bpf_program *found = bpf_object__find_program_by_name(stage->object, program);
+	struct xdp_md in = {.data = metadata, .data_end = metadata + (uint32_t)packet->bytes};
 
 	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = whole,
-		    .data_size_in = metadata + (uint32_t)packet->bytes,
-		    .data_out = out.packet.frame, .data_size_out = sizeof(out.packet.frame),
-		    .ctx_in = &in, .ctx_size_in = sizeof(in));
+		    .data_size_in = metadata + (uint32_t)packet->bytes, .data_out = out->frame,
+		    .data_size_out = sizeof(out->frame), .ctx_in = &in, .ctx_size_in = sizeof(in));
+	if (!ingress)
+		ingress = stage_ifindex("wan0");
+	in.ingress_ifindex = ingress;
 	memcpy(whole + metadata, packet->frame, packet->bytes);
 	cr_assert_not_null(found, "no program %s", program);
 	cr_assert_eq(bpf_prog_test_run_opts(bpf_program__fd(found), &options), 0, "%s: %s", program,
 		     strerror(errno));
-	out.packet.bytes = options.data_size_out;
+	out->bytes = options.data_size_out;
+	return options.retval;
+}
+
+static struct conversion convert(struct stage *stage, const char *program,
+				 const struct packet *packet, uint32_t metadata)
+{
+	static char outcome[sizeof(stage->text) + 16];
+	struct conversion out = {.outcome = outcome};
+	uint32_t verdict = run(stage, program, packet, metadata, &out.packet);
+
 	stage_counted(stage);
-	snprintf(outcome, sizeof(outcome), "%s%s%s", verdict_name(options.retval),
+	snprintf(outcome, sizeof(outcome), "%s%s%s", verdict_name(verdict),
 		 stage->text[0] ? " " : "", stage->text);
 	return out;
+}
+
+uint32_t datagram_verdict_of(const struct stage *stage, const char *program,
+			     const struct packet *packet, struct packet *out)
+{
+	return run(stage, program, packet, 0, out);
 }
 
 struct conversion datagram_run(struct stage *stage, const char *program,
 			       const struct packet *packet)
 {
-	return run(stage, program, packet, 0);
+	return convert(stage, program, packet, 0);
 }
 
 void datagram_expect_no_room(struct stage *cpe)
@@ -216,7 +231,7 @@ void datagram_expect_no_room(struct stage *cpe)
 	struct recipe udp = datagram_from_host(&datagram_inners[0]);
 	struct packet packet = packet_build_udp(&udp);
 
-	cr_expect_str_eq(run(cpe, "datagram_lan", &packet, ALL_HEADROOM).outcome,
+	cr_expect_str_eq(convert(cpe, "datagram_lan", &packet, ALL_HEADROOM).outcome,
 			 "drop datagram_failed");
 }
 

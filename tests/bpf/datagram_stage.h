@@ -49,6 +49,10 @@ void datagram_put_direct(const struct stage *stage, const char *text, unsigned i
 struct conversion datagram_run(struct stage *stage, const char *program,
 			       const struct packet *packet);
 
+/* Only the verdict (enum xdp_action), and what became of the frame: out may be packet. */
+uint32_t datagram_verdict_of(const struct stage *stage, const char *program,
+			     const struct packet *packet, struct packet *out);
+
 /* Verdict and count are these, and what passes is as it came. */
 void datagram_expect(struct stage *stage, const char *program, const struct packet *packet,
 		     const char *outcome);

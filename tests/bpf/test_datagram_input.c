@@ -350,8 +350,12 @@ Test(datagram_input, port_zero)
 	{
 		const uint8_t pm = D_IF(role);
 
+		struct packet udp = udp_to(role, v4);
+
 		expect_option(role, OCTETS(30, 10, pm, 0, 198, 51, 100, 77, 0, 0, 1, 1),
 			      "drop datagram_forbidden");
+		udp.frame[role == CPE ? 37 : 35] = 0;
+		expect_sender(role, &udp, "drop datagram_forbidden");
 	}
 }
 

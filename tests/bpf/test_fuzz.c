@@ -4,14 +4,11 @@
  * of the program's, each of these must come up, and what is held is the frame.
  */
 #include <criterion/criterion.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "live.h"
+#include "mutation.h"
 
 enum { MUTATIONS = 20000, LEAST_BYTES = 54, OUTCOMES_MAX = 12 };
 
@@ -67,43 +64,6 @@ struct tried {
 };
 
 /* xorshift32: the same mutations every time */
-static uint32_t random_state = 0x706c6169;
-
-static uint32_t any(uint32_t below)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 17;
-	random_state ^= random_state << 5;
-	return random_state % below;
-}
-
-static void mutate_once(struct packet *packet)
-{
-	size_t headers = packet->bytes < 110 ? packet->bytes : 110;
-	/* half of the time in the headers that decide most */
-	uint8_t *at = packet->frame + (any(2) ? 12 + any(42) : any((uint32_t)headers));
-
-	switch (any(6)) {
-	case 0:
-		*at ^= (uint8_t)(1 << any(8));
-		break;
-	case 1:
-		*at = (uint8_t)any(256);
-		break;
-	case 2:
-		*at = any(2) ? 0 : 0xff;
-		break;
-	case 3:
-		packet->bytes = LEAST_BYTES + any((uint32_t)(packet->bytes - LEAST_BYTES + 1));
-		break;
-	case 4:
-		packet->bytes += any(64);
-		break;
-	default:
-		*at = packet->frame[any((uint32_t)packet->bytes)];
-	}
-}
-
 /* A seed, or an ICMP error about it. */
 static struct packet seed(void)
 {
@@ -120,7 +80,7 @@ static struct packet mutated(void)
 	struct packet packet = seed();
 
 	for (uint32_t i = any(4); i; i--)
-		mutate_once(&packet);
+		mutate_once(&packet, LEAST_BYTES);
 	return packet;
 }
 
@@ -151,36 +111,9 @@ static void try_one(struct stage *stage, struct tried *tried, const struct packe
 	cr_assert_arr_eq(stage->held.frame, packet->frame, packet->bytes);
 }
 
-/* The kernel's log from here on; negative where it cannot be read. */
-static int log_from_here(void)
-{
-	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
-
-	if (fd >= 0)
-		lseek(fd, 0, SEEK_END);
-	return fd;
-}
-
-static void expect_no_warning(int log)
-{
-	char line[2048];
-
-	for (;;) {
-		ssize_t bytes = read(log, line, sizeof(line) - 1);
-
-		if (bytes < 0 && errno == EPIPE)
-			continue; /* overwritten meanwhile */
-		if (bytes <= 0)
-			break;
-		line[bytes] = '\0';
-		cr_expect_null(strstr(line, "WARNING:"), "%s", line);
-		cr_expect_null(strstr(line, "BUG:"), "%s", line);
-	}
-}
-
 static void fuzz(struct stage *stage, struct tried *programs, size_t count)
 {
-	int log = log_from_here();
+	int log = kernel_log_from_here();
 
 	/* one connection has a socket; a test run finds it, but cannot assign it */
 	seeds[0].seq = live_connect_here(&seeds[0]).seq;
@@ -196,7 +129,7 @@ static void fuzz(struct stage *stage, struct tried *programs, size_t count)
 		for (int i = 0; i < OUTCOMES_MAX && programs[k].outcomes[i]; i++)
 			cr_expect_gt(programs[k].times[i], 0, "%s never: %s", programs[k].program,
 				     programs[k].outcomes[i]);
-	expect_no_warning(log);
+	kernel_log_expect_no_warning(log);
 }
 
 static struct tried cpe_programs[] = {
