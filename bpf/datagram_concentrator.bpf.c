@@ -24,14 +24,15 @@ static __always_inline int without_option(const struct packet *packet, enum opti
 /* Of a subscriber, it is the first packet of a binding, which the agent adds. */
 static __always_inline int without_binding(const struct receiving *in, enum option_found option)
 {
+	enum plait_reason fault;
+
 	if (!datagram_address(&in->packet, CONCENTRATOR))
 		return XDP_PASS; /* for somebody else */
 	if (!is_within(&allowed, &in->packet.source))
 		return datagram_verdict(XDP_DROP, PLAIT_DATAGRAM_SOURCE);
-	if (option != OPTION_GOOD)
-		return datagram_verdict(XDP_DROP, PLAIT_DATAGRAM_OPTION);
-	if (is_forbidden(&in->remote) || !in->remote.port)
-		return datagram_verdict(XDP_DROP, PLAIT_DATAGRAM_FORBIDDEN);
+	fault = tcp_fault(in, option);
+	if (fault != PLAIT_REASON_COUNT)
+		return datagram_verdict(XDP_DROP, fault);
 	return datagram_verdict(XDP_PASS, PLAIT_DATAGRAM_NEW);
 }
 

@@ -146,7 +146,9 @@ static __always_inline enum looked_at skip_extensions(struct xdp_md *ctx, __u8 n
 			return LOOKED_MALFORMED;
 		bytes = 8 + extension[1] * 8;
 		next = extension[0];
-		if (bytes > out->l4_bytes || out->l4_offset + bytes > L4_OFFSET_MAX)
+		if (out->l4_offset + bytes > L4_OFFSET_MAX)
+			return LOOKED_OTHER;
+		if (bytes > out->l4_bytes)
 			return LOOKED_MALFORMED;
 		out->l4_offset += bytes;
 		out->l4_bytes -= bytes;
@@ -167,6 +169,8 @@ static __always_inline enum looked_at look_at_ipv6(struct xdp_md *ctx, __u8 prot
 	if (ip->nexthdr != protocol && (ip->nexthdr == IPPROTO_TCP || ip->nexthdr == IPPROTO_UDP))
 		return LOOKED_OTHER;
 	out->l4_bytes = bpf_ntohs(ip->payload_len);
+	if (!out->l4_bytes && ip->nexthdr == IPPROTO_HOPOPTS)
+		return LOOKED_OTHER; /* a jumbogram (RFC 2675) */
 	if (ip->version != 6 || !fits_frame(ctx, sizeof(*ip) + out->l4_bytes, out))
 		return LOOKED_MALFORMED;
 	__builtin_memcpy(out->source.ip, &ip->saddr, 16);

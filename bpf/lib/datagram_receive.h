@@ -69,17 +69,15 @@ static __always_inline const __u8 *datagram_address(const struct packet *packet,
 	return bpf_map_lookup_elem(&datagram_addresses, &key);
 }
 
-/* What is wrong with one of ours; PLAIT_REASON_COUNT: nothing. */
+/* What is wrong with it, whosever it is; PLAIT_REASON_COUNT: nothing. */
 static __always_inline enum plait_reason tcp_fault(const struct receiving *in,
 						   enum option_found option)
 {
-	const struct plait_addr *inner = &in->binding->inner;
-
 	if (in->packet.has_extras)
 		return PLAIT_DATAGRAM_IP_OPTIONS;
 	if (in->packet.has_wrong_checksum)
 		return PLAIT_DATAGRAM_IP_CHECKSUM;
-	if (option != OPTION_GOOD || in->remote.family != inner->family)
+	if (option != OPTION_GOOD)
 		return PLAIT_DATAGRAM_OPTION;
 	if (in->packet.l4_bytes < tcp_formatted_bytes(&in->remote))
 		return PLAIT_DATAGRAM_MALFORMED;
@@ -194,6 +192,8 @@ static __always_inline int receive_of_binding(struct xdp_md *ctx, struct receivi
 
 	if (fault != PLAIT_REASON_COUNT)
 		return datagram_verdict(XDP_DROP, fault);
+	if (in->remote.family != inner->family)
+		return datagram_verdict(XDP_DROP, PLAIT_DATAGRAM_OPTION);
 	header.l4_bytes =
 		in->packet.l4_bytes - tcp_formatted_bytes(&in->remote) + sizeof(struct udphdr);
 	now_ns = bpf_ktime_get_ns();
