@@ -110,8 +110,7 @@ static void put_ipv4(const struct recipe *recipe, uint8_t *ip, size_t total)
 
 static void put_ipv6(const struct recipe *recipe, uint8_t *ip, size_t total)
 {
-	ip[0] = (uint8_t)(0x60 | recipe->traffic_class >> 4);
-	ip[1] = (uint8_t)(recipe->traffic_class << 4);
+	put32(ip, 6U << 28 | (uint32_t)recipe->traffic_class << 20 | recipe->flow_label);
 	put16(ip + 4, (uint32_t)(total - IPV6_BYTES));
 	ip[6] = recipe->protocol ? recipe->protocol : IPPROTO_TCP;
 	if (recipe->extra.count)

@@ -36,6 +36,7 @@ struct recipe {
 	uint16_t id; /* IPv4 */
 	uint8_t ttl; /* 0: 64 */
 	uint8_t traffic_class;
+	uint32_t flow_label; /* IPv6 */
 	const uint8_t *macs; /* destination and source; NULL: some */
 	uint8_t first_extension; /* IPv6: protocol number of the first octets of extra */
 	struct octets extra; /* IPv4 options, or IPv6 extension headers, as they stand */

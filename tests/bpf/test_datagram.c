@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /* U3, datagram mode: every conversion, octet by octet. */
+#include <bpf/bpf.h>
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,6 +21,7 @@ static struct recipe particular(struct recipe recipe)
 	recipe.id = 0x1234;
 	recipe.ttl = 61;
 	recipe.traffic_class = 0xb9;
+	recipe.flow_label = 0xabcde;
 	recipe.payload = (struct octets){filling, 100};
 	return recipe;
 }
@@ -50,6 +52,7 @@ static void inherit(struct recipe *out, const struct recipe *in, const struct pa
 	out->ttl = (uint8_t)(in->ttl - 1);
 	out->traffic_class = in->traffic_class;
 	out->payload = in->payload;
+	out->flow_label = is_v6(in->from) ? in->flow_label : 0;
 	if (is_v6(in->from) == is_v6(out->from)) {
 		out->id = in->id;
 		out->fragment = in->fragment;
@@ -304,6 +307,7 @@ Test(datagram, there_and_back)
 			if (link != family) {
 				out.id = at16(&got.packet, AT_ID);
 				out.fragment = 0;
+				out.flow_label = 0;
 			}
 			expected = packet_build_udp(&out);
 			expect_packet(&got.packet, &expected);
@@ -601,4 +605,37 @@ Test(datagram, a_next_hop_is_kept_for_a_second)
 	nanosleep(&(struct timespec){.tv_sec = 1, .tv_nsec = 100000000}, NULL);
 	got = datagram_run(stage, "datagram_customer", &in);
 	cr_expect_arr_eq(got.packet.frame, other, sizeof(other));
+}
+
+/* A frame of more than a page comes in pieces; only the first has what programs look at. */
+Test(datagram, jumbo_frames)
+{
+	enum { PAYLOAD = 8900, UDP_FRAME = 42 + PAYLOAD, TCP_FRAME = 66 + PAYLOAD };
+	struct stage *stage = datagram_open(CPE);
+	struct plait_path path = datagram_path(stage, LINK_V4);
+	static uint8_t in[UDP_FRAME], out[TCP_FRAME + 100];
+	struct packet start = udp_to(CPE, &datagram_inners[0]);
+	struct bpf_program *lan = bpf_object__find_program_by_name(stage->object, "datagram_lan");
+
+	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = in, .data_size_in = sizeof(in),
+		    .data_out = out, .data_size_out = sizeof(out));
+	path.mtu = 9000;
+	datagram_put_path(stage, LINK_V4, &path);
+	start = packet_with(start, 16, (UDP_FRAME - 14) >> 8);
+	start = packet_with_ipv4(start, 17, (UDP_FRAME - 14) & 0xff);
+	memcpy(in, start.frame, 42);
+	in[38] = (PAYLOAD + 8) >> 8;
+	in[39] = (PAYLOAD + 8) & 0xff;
+	in[40] = in[41] = 0; /* all is summed */
+	for (size_t i = 42; i < UDP_FRAME; i++)
+		in[i] = (uint8_t)(i * 11 + i / 256);
+	cr_assert_eq(bpf_prog_test_run_opts(bpf_program__fd(lan), &options), 0);
+	cr_assert_str_eq(stage_counted(stage), "datagram_sent_summed");
+	cr_assert_eq(options.data_size_out, TCP_FRAME);
+	cr_expect_arr_eq(out + 66, in + 42, PAYLOAD);
+	uint32_t sum = 6 + TCP_FRAME - 34;
+
+	for (size_t i = 26; i < TCP_FRAME; i++)
+		sum += i & 1 ? out[i] : (uint32_t)out[i] << 8;
+	cr_expect_eq((sum & 0xffff) + (sum >> 16), 0xffff);
 }

@@ -5,7 +5,7 @@
  * that it must have, and a checksum that is right if it was right before; what a CPE
  * sends is what its concentrator makes the same payload of, and the reverse.
  *
- * PLAIT_FUZZ_PACKETS is how many (20,000), PLAIT_FUZZ_SEED where chance begins.
+ * PLAIT_FUZZ_PACKETS is how many (50,000), PLAIT_FUZZ_SEED where chance begins.
  */
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
@@ -16,7 +16,7 @@
 #include "datagram_stage.h"
 #include "mutation.h"
 
-enum { PACKETS = 20000, LEAST_BYTES = 14, CPUS_MAX = 1024, VERDICTS = 5 };
+enum { PACKETS = 50000, LEAST_BYTES = 14, CPUS_MAX = 1024, VERDICTS = 5 };
 
 /* Whose verdict a reason is. */
 static const uint8_t verdict_of[PLAIT_REASON_COUNT] = {

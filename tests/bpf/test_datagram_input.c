@@ -304,6 +304,9 @@ static const char *const addresses[] = {
 	"64:ff9b:0:1::7f00:1",
 	"64:ff9b:1:7f00:0:1:100:0",
 	"64:ff9b:1:0:e0::",
+	"64:ff9b:1:ffff:ff:ff00::",
+	"64:ff9b:1:ff:ff:ffff::",
+	"64:ff9b:1:0:ff:ffff:ff00:0",
 };
 
 /* The same as the agent's codec, which says of each whether it may be. */
@@ -483,6 +486,50 @@ Test(datagram_input, lengths_that_do_not_fit)
 		expect_sender(role, &in, "drop datagram_malformed");
 		in = packet_with(udp_to(role, v6), AT_IPV6_PAYLOAD + 1, 0);
 		expect_sender(role, &in, "drop datagram_malformed");
+	}
+}
+
+/* The agent is given no first packet that is wrong. */
+Test(datagram_input, first_packets_are_looked_at)
+{
+	struct datagram_inner inner = *v4;
+	struct packet good, in;
+
+	inner.wan_port++;
+	good = tcp_to(CONCENTRATOR, &inner);
+	expect_receiver(CONCENTRATOR, &good, "pass datagram_new");
+	in = packet_with(good, 24, (uint8_t)~good.frame[24]);
+	expect_receiver(CONCENTRATOR, &in, "drop datagram_ip_checksum");
+	in = packet_with_ipv4(good, AT_TOTAL + 1, 51);
+	expect_receiver(CONCENTRATOR, &in, "drop datagram_malformed");
+	in = packet_with_ipv4(good, AT_TTL, 1);
+	expect_receiver(CONCENTRATOR, &in, "drop datagram_ttl");
+	in = packet_with(good, AT_V4_TCP_FLAGS, SYN);
+	expect_receiver(CONCENTRATOR, &in, "drop datagram_option");
+}
+
+/* Others' extension headers: hop-by-hop of multicast listeners, long ones, jumbograms. */
+Test(datagram_input, what_ipv6_has_besides)
+{
+	static const uint8_t long_options[80] = {IPPROTO_TCP, 9, 1, 76};
+	static const uint8_t listener[] = {IPPROTO_ICMPV6, 0, 5, 2, 0, 0, 1, 0};
+	struct recipe tcp = {.from = "2001:db8:1::2", .to = "2001:db8:c::1"};
+	struct packet mld, with_long, jumbo;
+
+	tcp.first_extension = IPPROTO_HOPOPTS;
+	tcp.extra = (struct octets){listener, sizeof(listener)};
+	mld = packet_build(&tcp);
+	tcp.extra = (struct octets){long_options, sizeof(long_options)};
+	with_long = packet_build(&tcp);
+	jumbo = packet_with(packet_with(mld, AT_IPV6_PAYLOAD, 0), AT_IPV6_PAYLOAD + 1, 0);
+	BOTH_ROLES(role)
+	{
+		expect_receiver(role, &mld, "pass");
+		expect_sender(role, &mld, "pass");
+		expect_receiver(role, &with_long, "pass");
+		expect_sender(role, &with_long, "pass");
+		expect_receiver(role, &jumbo, "pass");
+		expect_sender(role, &jumbo, "pass");
 	}
 }
 
