@@ -156,7 +156,7 @@ check-fmt: ## fail where `make fmt` would change something
 	@clang-format --dry-run -Werror $(C_FILES)
 lint: $(SKELETONS) ## clang-tidy and cppcheck
 	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr \
-	  --suppress=missingIncludeSystem -D_GNU_SOURCE -DPLAIT_VERSION='""' -Iinclude -Iagent agent bench
+	  --suppress=missingIncludeSystem -D_GNU_SOURCE -DPLAIT_VERSION='""' -Iinclude -Iagent -i bench/reference.bpf.c agent bench
 	clang-tidy --quiet $(DAEMON_SRC) $(wildcard agent/cli/*.c) -- $(CPPFLAGS) -std=gnu11
 
 install: all ## install under $(DESTDIR)$(PREFIX)

@@ -441,8 +441,13 @@ static double run(int program, enum subject subject)
 	struct xdp_md context = {.data_end = frame_bytes(&frame), .ingress_ifindex = out_ifindex};
 	uint32_t expected = subject < LAN || subject > INTERNET ? XDP_PASS : XDP_REDIRECT;
 
-	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = &frame, .data_size_in = context.data_end,
-		    .ctx_in = &context, .ctx_size_in = sizeof(context), .repeat = REPEAT);
+	struct bpf_test_run_opts options = {.sz = sizeof(options),
+					    .data_in = &frame,
+					    .data_size_in = context.data_end,
+					    .ctx_in = &context,
+					    .ctx_size_in = sizeof(context),
+					    .repeat = REPEAT};
+
 	if (bpf_prog_test_run_opts(program, &options))
 		err(1, "%s", names[subject]);
 	if (options.retval != expected)
