@@ -68,8 +68,8 @@ struct plait_direct_key {
 };
 
 /*
- * One link to one address of a concentrator. Agent writes. What arrives is taken from
- * any path of its set, in a slot or not.
+ * One link to one address of a concentrator. Agent writes; the addresses only while no
+ * slot names it. What arrives is taken from any path of its set, in a slot or not.
  */
 struct plait_path {
 	struct plait_addr local; /* CPE: the link's address, port 0; concentrator: its own */
