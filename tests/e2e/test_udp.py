@@ -18,7 +18,7 @@ from netns import (Server, connect, echo, eventually, family_of, inside, read_ex
                    tcp_socket)
 from test_bad_input import in_syn, is_reset, pm
 from test_pools import pooled
-from wire import MP_CAPABLE, MP_JOIN, Capture
+from wire import MP_CAPABLE, MP_JOIN, SO_RCVBUFFORCE, Capture
 
 PORT = 6824
 UDP = socket.IPPROTO_UDP
@@ -52,7 +52,7 @@ class UdpServer:
 
     def __init__(self, lab, address, port=0, echoes=True, node="server"):
         self.socket = udp_socket(lab, node, family_of(address))
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
+        self.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20)
         self.socket.settimeout(None)
         self.socket.bind((address, port))
         self.address, self.port = address, self.socket.getsockname()[1]
@@ -149,7 +149,7 @@ def test_U1_order_and_boundaries_are_kept(bonded, family):
             for i in range(1500)]
     with served(bonded, server_address(bonded, family)) as (server, client):
         before = bonded.counters("cpe"), bonded.counters("conc")
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
+        client.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20)
         for i, data in enumerate(sent):
             client.send(data)
             if i % 20 == 19:

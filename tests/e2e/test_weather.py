@@ -30,7 +30,7 @@ SO_TIMESTAMPNS = 35
 STAMP = struct.Struct("=IQ")
 ROOM_BYTES = 32 << 20
 HEADER_BYTES = 14 + 20 + 8  # Ethernet, IPv4, UDP
-LATE_MS = 2  # a slow machine's timers
+LATE_MS = 2  # how far a delay may be off, on a slow machine too
 
 both_directions = pytest.mark.parametrize("direction", weather.DIRECTIONS)
 
