@@ -10,12 +10,12 @@
 
 struct mptcp_subflow {
 	struct plait_addr local, remote;
-	bool first; /* the one with MP_CAPABLE: its address id is 0 */
-	bool established; /* false: its handshake is not over */
 	uint64_t sent_bytes; /* acknowledged by the peer */
 	uint64_t received_bytes;
 	uint32_t rtt_us, rtt_min_us; /* smoothed, and least of some minutes */
 	uint32_t retransmits;
+	bool first; /* the one with MP_CAPABLE: its address id is 0 */
+	bool established; /* false: its handshake is not over */
 };
 
 /* Token of the connection, or 0 if it fell back to plain TCP. */

@@ -160,8 +160,8 @@ struct packet packet_build(const struct recipe *recipe)
 	else
 		put_tcp(recipe, at);
 	put_ip(recipe, out.frame + ETH_HLEN, out.bytes - ETH_HLEN);
-	put_checksum(recipe, out.frame, (uint32_t)l4_bytes, is_udp(recipe) ? IPPROTO_UDP : IPPROTO_TCP,
-		     is_udp(recipe) ? 6 : 16);
+	put_checksum(recipe, out.frame, (uint32_t)l4_bytes,
+		     is_udp(recipe) ? IPPROTO_UDP : IPPROTO_TCP, is_udp(recipe) ? 6 : 16);
 	if (is_udp(recipe) && !at[6] && !at[7])
 		put16(at + 6, 0xffff); /* RFC 768 */
 	return out;
