@@ -41,17 +41,11 @@ int datagram_customer(struct xdp_md *ctx)
 {
 	struct receiving in;
 	enum option_found option;
+	enum looked_at looked;
 
-	switch (look_at(ctx, IPPROTO_TCP, &in.packet)) {
-	case LOOKED_OTHER:
-		return XDP_PASS;
-	case LOOKED_FRAGMENT:
-		return datagram_verdict(XDP_PASS, PLAIT_DATAGRAM_FRAGMENT);
-	case LOOKED_MALFORMED:
-		return datagram_verdict(XDP_DROP, PLAIT_DATAGRAM_MALFORMED);
-	case LOOKED_GOOD:
-		break;
-	}
+	looked = look_at(ctx, IPPROTO_TCP, &in.packet);
+	if (looked != LOOKED_GOOD)
+		return not_good(looked);
 	option = find_option(ctx, &in.packet, CPE, &in.remote);
 	if (option == OPTION_NONE || option == OPTION_NOT_UDP)
 		return without_option(&in.packet, option);
@@ -65,17 +59,11 @@ SEC("xdp.frags")
 int datagram_internet(struct xdp_md *ctx)
 {
 	struct sending out;
+	enum looked_at looked;
 
-	switch (look_at(ctx, IPPROTO_UDP, &out.packet)) {
-	case LOOKED_OTHER:
-		return XDP_PASS;
-	case LOOKED_FRAGMENT:
-		return datagram_verdict(XDP_PASS, PLAIT_DATAGRAM_FRAGMENT);
-	case LOOKED_MALFORMED:
-		return datagram_verdict(XDP_DROP, PLAIT_DATAGRAM_MALFORMED);
-	case LOOKED_GOOD:
-		break;
-	}
+	looked = look_at(ctx, IPPROTO_UDP, &out.packet);
+	if (looked != LOOKED_GOOD)
+		return not_good(looked);
 	out.binding = bpf_map_lookup_elem(&datagram_senders, &out.packet.destination);
 	if (!out.binding)
 		return XDP_PASS; /* stream mode's, or nobody's: the kernel knows */

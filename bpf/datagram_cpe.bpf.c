@@ -46,17 +46,11 @@ SEC("xdp.frags")
 int datagram_lan(struct xdp_md *ctx)
 {
 	struct sending out;
+	enum looked_at looked;
 
-	switch (look_at(ctx, IPPROTO_UDP, &out.packet)) {
-	case LOOKED_OTHER:
-		return XDP_PASS;
-	case LOOKED_FRAGMENT:
-		return datagram_verdict(XDP_PASS, PLAIT_DATAGRAM_FRAGMENT);
-	case LOOKED_MALFORMED:
-		return datagram_verdict(XDP_DROP, PLAIT_DATAGRAM_MALFORMED);
-	case LOOKED_GOOD:
-		break;
-	}
+	looked = look_at(ctx, IPPROTO_UDP, &out.packet);
+	if (looked != LOOKED_GOOD)
+		return not_good(looked);
 	if (is_forbidden(&out.packet.destination))
 		return XDP_PASS; /* multicast and the like: this machine's */
 	return from_host(ctx, &out);
@@ -75,17 +69,11 @@ int datagram_link(struct xdp_md *ctx)
 {
 	struct receiving in;
 	enum option_found option;
+	enum looked_at looked;
 
-	switch (look_at(ctx, IPPROTO_TCP, &in.packet)) {
-	case LOOKED_OTHER:
-		return XDP_PASS;
-	case LOOKED_FRAGMENT:
-		return datagram_verdict(XDP_PASS, PLAIT_DATAGRAM_FRAGMENT);
-	case LOOKED_MALFORMED:
-		return datagram_verdict(XDP_DROP, PLAIT_DATAGRAM_MALFORMED);
-	case LOOKED_GOOD:
-		break;
-	}
+	looked = look_at(ctx, IPPROTO_TCP, &in.packet);
+	if (looked != LOOKED_GOOD)
+		return not_good(looked);
 	option = find_option(ctx, &in.packet, CONCENTRATOR, &in.remote);
 	if (option == OPTION_NONE)
 		return without_option(&in.packet, PLAIT_DATAGRAM_NO_OPTION);

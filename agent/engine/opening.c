@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "datagrams.h"
 #include "port/mptcp.h"
+#include "port/socket.h"
 #include "port/sockets.h"
 #include "port/tap.h"
 #include "port/time_wait.h"

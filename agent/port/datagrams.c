@@ -15,6 +15,7 @@
 
 #include "base/addr_text.h"
 #include "codec/udp_record.h"
+#include "socket.h"
 
 #ifndef SOL_UDP
 #define SOL_UDP 17
@@ -26,65 +27,41 @@ enum {
 	LONGEST = 65535 - UDP_HEADER_BYTES, /* RFC 768 */
 };
 
-static int set(int fd, int level, int option, int value)
+/* What is longer than the path takes. */
+static int leave_in_fragments(int fd, int family)
 {
-	return setsockopt(fd, level, option, &value, sizeof(value)) ? -errno : 0;
-}
-
-static int new_socket(int family, int type, int protocol)
-{
-	int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
-
-	return fd < 0 ? -errno : fd;
-}
-
-static int close_with(int fd, int err)
-{
-	close(fd);
-	return err;
-}
-
-static int bind_to(int fd, const struct plait_addr *addr)
-{
-	struct sockaddr_storage address;
-	socklen_t len = addr_to_sockaddr(addr, &address);
-
-	return bind(fd, (struct sockaddr *)&address, len) ? -errno : 0;
-}
-
-static int be_transparent(int fd, int family)
-{
-	return family == AF_INET ? set(fd, IPPROTO_IP, IP_TRANSPARENT, 1)
-				 : set(fd, IPPROTO_IPV6, IPV6_TRANSPARENT, 1);
+	return family == AF_INET
+		       ? socket_set(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT)
+		       : socket_set(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT);
 }
 
 /* Sockets that listen */
 
 static int ask_for_addresses(int fd, int family)
 {
-	int err = family == AF_INET ? set(fd, IPPROTO_IP, IP_RECVORIGDSTADDR, 1)
-				    : set(fd, IPPROTO_IPV6, IPV6_RECVORIGDSTADDR, 1);
+	int err = family == AF_INET ? socket_set(fd, IPPROTO_IP, IP_RECVORIGDSTADDR, 1)
+				    : socket_set(fd, IPPROTO_IPV6, IPV6_RECVORIGDSTADDR, 1);
 
 	if (err)
 		return err;
-	return family == AF_INET ? set(fd, IPPROTO_IP, IP_RECVTOS, 1)
-				 : set(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
+	return family == AF_INET ? socket_set(fd, IPPROTO_IP, IP_RECVTOS, 1)
+				 : socket_set(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
 }
 
 int datagram_listen(const struct plait_addr *loopback)
 {
-	int err, fd = new_socket(loopback->family, SOCK_DGRAM, 0);
+	int err, fd = socket_new(loopback->family, SOCK_DGRAM, 0);
 
 	if (fd < 0)
 		return fd;
-	err = be_transparent(fd, loopback->family);
+	err = socket_be_transparent(fd, loopback->family);
 	if (!err)
 		err = ask_for_addresses(fd, loopback->family);
 	if (!err)
-		err = set(fd, SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BYTES);
+		err = socket_set(fd, SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BYTES);
 	if (!err)
-		err = bind_to(fd, loopback);
-	return err ? close_with(fd, err) : fd;
+		err = socket_bind(fd, loopback);
+	return err ? socket_close_with(fd, err) : fd;
 }
 
 /* Sockets of one flow */
@@ -108,30 +85,28 @@ static void drain(int fd)
 
 static int bind_transparent(int fd, const struct plait_addr *from)
 {
-	int err = be_transparent(fd, from->family);
+	int err = socket_be_transparent(fd, from->family);
 
 	if (!err)
-		err = set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-	return err ? err : bind_to(fd, from);
+		err = socket_set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	return err ? err : socket_bind(fd, from);
 }
 
 int datagram_dial(const struct plait_addr *from, const struct plait_addr *to, uint8_t dscp)
 {
-	int err, fd = new_socket(to->family, SOCK_DGRAM, 0);
+	int err, fd = socket_new(to->family, SOCK_DGRAM, 0);
 
 	if (fd < 0)
 		return fd;
-	err = to->family == AF_INET ? set(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT)
-				    : set(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT);
+	err = leave_in_fragments(fd, to->family);
 	if (!err && dscp)
-		err = to->family == AF_INET ? set(fd, IPPROTO_IP, IP_TOS, dscp << 2)
-					    : set(fd, IPPROTO_IPV6, IPV6_TCLASS, dscp << 2);
+		err = socket_set_dscp(fd, dscp);
 	if (!err && from)
 		err = bind_transparent(fd, from);
 	if (!err)
 		err = connect_to(fd, to);
 	if (err)
-		return close_with(fd, err);
+		return socket_close_with(fd, err);
 	drain(fd);
 	return fd;
 }
@@ -269,20 +244,18 @@ static int be_deaf(int fd)
 /* Bound where hardly anything is sent to, so that the filter has nothing to do. */
 static int open_sender(const struct plait_addr *nowhere)
 {
-	int err, fd = new_socket(nowhere->family, SOCK_RAW, IPPROTO_UDP);
+	int err, fd = socket_new(nowhere->family, SOCK_RAW, IPPROTO_UDP);
 
 	if (fd < 0)
 		return fd;
 	err = be_deaf(fd);
 	if (!err)
-		err = be_transparent(fd, nowhere->family);
+		err = socket_be_transparent(fd, nowhere->family);
 	if (!err)
-		err = nowhere->family == AF_INET
-			      ? set(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT)
-			      : set(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT);
+		err = leave_in_fragments(fd, nowhere->family);
 	if (!err)
-		err = bind_to(fd, nowhere);
-	return err ? close_with(fd, err) : fd;
+		err = socket_bind(fd, nowhere);
+	return err ? socket_close_with(fd, err) : fd;
 }
 
 int datagram_sender_open(struct datagram_sender *sender)
@@ -294,7 +267,7 @@ int datagram_sender_open(struct datagram_sender *sender)
 	if (sender->fd_v4 < 0)
 		return sender->fd_v4;
 	sender->fd_v6 = open_sender(&v6);
-	return sender->fd_v6 < 0 ? close_with(sender->fd_v4, sender->fd_v6) : 0;
+	return sender->fd_v6 < 0 ? socket_close_with(sender->fd_v4, sender->fd_v6) : 0;
 }
 
 void datagram_sender_close(struct datagram_sender *sender)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/addr_text.h"
+#include "socket.h"
 
 #ifndef IPPROTO_MPTCP
 #define IPPROTO_MPTCP 262
@@ -30,47 +31,14 @@ enum {
 	LEG_SEND_BYTES = 3 * 1024 * 1024,
 };
 
-static int set(int fd, int level, int option, int value)
-{
-	return setsockopt(fd, level, option, &value, sizeof(value)) ? -errno : 0;
-}
-
-static int new_socket(int family, int protocol)
-{
-	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
-
-	return fd < 0 ? -errno : fd;
-}
-
-static int close_with(int fd, int err)
-{
-	close(fd);
-	return err;
-}
-
-static int be_transparent(int fd, int family)
-{
-	if (family == AF_INET)
-		return set(fd, IPPROTO_IP, IP_TRANSPARENT, 1);
-	return set(fd, IPPROTO_IPV6, IPV6_TRANSPARENT, 1);
-}
-
-static int bind_to(int fd, const struct plait_addr *addr)
-{
-	struct sockaddr_storage address;
-	socklen_t len = addr_to_sockaddr(addr, &address);
-
-	return bind(fd, (struct sockaddr *)&address, len) ? -errno : 0;
-}
-
 static int bind_and_listen(int fd, const struct plait_addr *addr)
 {
-	int err = set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	int err = socket_set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 
 	if (!err && addr->family == AF_INET6)
-		err = set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+		err = socket_set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
 	if (!err)
-		err = bind_to(fd, addr);
+		err = socket_bind(fd, addr);
 	if (!err && listen(fd, LISTEN_BACKLOG))
 		err = -errno;
 	return err;
@@ -78,16 +46,16 @@ static int bind_and_listen(int fd, const struct plait_addr *addr)
 
 int tcp_listen_transparent(const struct plait_addr *addr)
 {
-	int err, fd = new_socket(addr->family, IPPROTO_TCP);
+	int err, fd = socket_new(addr->family, SOCK_STREAM, IPPROTO_TCP);
 
 	if (fd < 0)
 		return fd;
-	err = be_transparent(fd, addr->family);
+	err = socket_be_transparent(fd, addr->family);
 	if (!err) /* what it accepts inherits this: a relay must not wait for more */
-		err = set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+		err = socket_set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 	if (!err)
 		err = bind_and_listen(fd, addr);
-	return err ? close_with(fd, err) : fd;
+	return err ? socket_close_with(fd, err) : fd;
 }
 
 static int start_connect(int fd, const struct plait_addr *to)
@@ -100,34 +68,25 @@ static int start_connect(int fd, const struct plait_addr *to)
 	return 0;
 }
 
-int socket_set_dscp(int fd, uint8_t dscp)
-{
-	int err = set(fd, IPPROTO_IP, IP_TOS, dscp << 2);
-
-	if (!err) /* refused by MPTCP and IPv4 sockets */
-		set(fd, IPPROTO_IPV6, IPV6_TCLASS, dscp << 2);
-	return err;
-}
-
 int tcp_dial(const struct plait_addr *from, const struct plait_addr *to, uint8_t dscp)
 {
-	int err, fd = new_socket(to->family, IPPROTO_TCP);
+	int err, fd = socket_new(to->family, SOCK_STREAM, IPPROTO_TCP);
 
 	if (fd < 0)
 		return fd;
-	err = set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	err = socket_set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 	if (!err && dscp)
 		err = socket_set_dscp(fd, dscp);
 	if (!err && from) {
-		err = be_transparent(fd, from->family);
+		err = socket_be_transparent(fd, from->family);
 		if (!err)
-			err = set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+			err = socket_set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 		if (!err)
-			err = bind_to(fd, from);
+			err = socket_bind(fd, from);
 	}
 	if (!err)
 		err = start_connect(fd, to);
-	return err ? close_with(fd, err) : fd;
+	return err ? socket_close_with(fd, err) : fd;
 }
 
 static int set_congestion(int fd, const char *name)
@@ -140,36 +99,36 @@ static int set_congestion(int fd, const char *name)
 
 static int prepare_leg(int fd, const struct leg_options *options)
 {
-	int err = set(fd, SOL_SOCKET, SO_MARK, (int)options->mark);
+	int err = socket_set(fd, SOL_SOCKET, SO_MARK, (int)options->mark);
 
 	if (!err)
-		err = set(fd, SOL_SOCKET, SO_RCVBUFFORCE, LEG_RECEIVE_BYTES);
+		err = socket_set(fd, SOL_SOCKET, SO_RCVBUFFORCE, LEG_RECEIVE_BYTES);
 	if (!err)
-		err = set(fd, SOL_SOCKET, SO_SNDBUFFORCE, LEG_SEND_BYTES);
+		err = socket_set(fd, SOL_SOCKET, SO_SNDBUFFORCE, LEG_SEND_BYTES);
 	if (!err) /* a relay must not wait for more */
-		err = set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+		err = socket_set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 	if (!err)
-		err = set(fd, IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE, 1);
+		err = socket_set(fd, IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE, 1);
 	return err ? err : set_congestion(fd, options->congestion);
 }
 
 int mptcp_listen(const struct plait_addr *addr, const struct leg_options *options,
 		 enum mptcp_listener kind)
 {
-	int err, fd = new_socket(addr->family, IPPROTO_MPTCP);
+	int err, fd = socket_new(addr->family, SOCK_STREAM, IPPROTO_MPTCP);
 
 	if (fd < 0)
 		return fd;
 	err = prepare_leg(fd, options);
 	if (!err && kind != LISTEN_HELD)
-		err = set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+		err = socket_set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
 	if (!err && kind != LISTEN_SHARED)
-		err = be_transparent(fd, addr->family);
+		err = socket_be_transparent(fd, addr->family);
 	if (!err)
-		err = set(fd, IPPROTO_TCP, TCP_FASTOPEN, FASTOPEN_QUEUE);
+		err = socket_set(fd, IPPROTO_TCP, TCP_FASTOPEN, FASTOPEN_QUEUE);
 	if (!err)
 		err = bind_and_listen(fd, addr);
-	return err ? close_with(fd, err) : fd;
+	return err ? socket_close_with(fd, err) : fd;
 }
 
 /*
@@ -178,15 +137,15 @@ int mptcp_listen(const struct plait_addr *addr, const struct leg_options *option
  */
 static int new_leg_socket(int family, struct plait_addr *from, struct plait_addr *to)
 {
-	int err, fd = new_socket(AF_INET6, IPPROTO_MPTCP);
+	int err, fd = socket_new(AF_INET6, SOCK_STREAM, IPPROTO_MPTCP);
 
 	if (fd == -EAFNOSUPPORT)
-		return new_socket(family, IPPROTO_MPTCP);
+		return socket_new(family, SOCK_STREAM, IPPROTO_MPTCP);
 	if (fd < 0)
 		return fd;
-	err = set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+	err = socket_set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
 	if (err)
-		return close_with(fd, err);
+		return socket_close_with(fd, err);
 	*from = addr_v4_mapped(from);
 	*to = addr_v4_mapped(to);
 	return fd;
@@ -208,15 +167,15 @@ static int dial_leg(const struct plait_addr *from, const struct plait_addr *to,
 	if (!err && dscp)
 		err = socket_set_dscp(fd, dscp);
 	if (!err)
-		err = set(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+		err = socket_set(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
 	if (!err)
-		err = bind_to(fd, &own);
+		err = socket_bind(fd, &own);
 	if (err)
-		return close_with(fd, err);
+		return socket_close_with(fd, err);
 	sent = sendto(fd, payload, len, MSG_FASTOPEN | MSG_NOSIGNAL, (struct sockaddr *)&address,
 		      address_len);
 	if (sent != (ssize_t)len)
-		return close_with(fd, sent < 0 ? -errno : -EMSGSIZE);
+		return socket_close_with(fd, sent < 0 ? -errno : -EMSGSIZE);
 	return fd;
 }
 
@@ -234,16 +193,16 @@ int mptcp_dial(const struct plait_addr *from, const struct plait_addr *to,
 
 int mptcp_connect(const struct plait_addr *from, const struct plait_addr *to)
 {
-	int err, fd = new_socket(to->family, IPPROTO_MPTCP);
+	int err, fd = socket_new(to->family, SOCK_STREAM, IPPROTO_MPTCP);
 
 	if (fd < 0)
 		return fd;
-	err = set(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+	err = socket_set(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
 	if (!err)
-		err = bind_to(fd, from);
+		err = socket_bind(fd, from);
 	if (!err)
 		err = start_connect(fd, to);
-	return err ? close_with(fd, err) : fd;
+	return err ? socket_close_with(fd, err) : fd;
 }
 
 int socket_accept(int listener, struct plait_addr *peer, struct plait_addr *local)
@@ -257,7 +216,7 @@ int socket_accept(int listener, struct plait_addr *peer, struct plait_addr *loca
 		return -errno;
 	addr_from_sockaddr(&address, peer);
 	err = socket_local(fd, local);
-	return err ? close_with(fd, err) : fd;
+	return err ? socket_close_with(fd, err) : fd;
 }
 
 int socket_local(int fd, struct plait_addr *out)

@@ -53,12 +53,6 @@ int mptcp_listen(const struct plait_addr *addr, const struct leg_options *option
 int mptcp_dial(const struct plait_addr *from, const struct plait_addr *to,
 	       const struct leg_options *options, uint8_t dscp, const uint8_t *payload, size_t len);
 
-/*
- * What the socket sends from now on has this DSCP; ECN stays. That of an MPTCP socket is
- * its subflows', and bpf/lib/dscp.h writes it into IPv6 packets. 0 or negative errno.
- */
-int socket_set_dscp(int fd, uint8_t dscp);
-
 /* Connect by MPTCP from a link's address, with nothing in the SYN. */
 int mptcp_connect(const struct plait_addr *from, const struct plait_addr *to);
 

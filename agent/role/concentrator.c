@@ -157,14 +157,10 @@ static bool judge_plain(void *role, struct session *session, enum plait_reason *
 
 static int dial_server(const struct concentrator *concentrator, const struct session *session)
 {
-	const struct config *config = concentrator->instance.config;
 	bool chosen = session->transparent || session->binding;
-	const struct plait_addr *from = chosen ? &session->key.inside : NULL;
-	uint8_t dscp = config_dscp(config->dscp.plain, session->asked_dscp);
 
-	return session->key.protocol == IPPROTO_UDP
-		       ? datagram_dial(from, &session->key.remote, dscp)
-		       : tcp_dial(from, &session->key.remote, dscp);
+	return instance_dial_plain(&concentrator->instance, session,
+				   chosen ? &session->key.inside : NULL, &session->key.remote);
 }
 
 /* An address of the CPE that a binding leads to: the one bound first, then its others. */

@@ -154,21 +154,15 @@ static int dial_leg(struct cpe *cpe, struct session *session, const uint8_t *ear
 				    (size_t)len);
 }
 
-/* §4.4.2 (2): the host sees who asks for it. */
-static int dial_host(const struct cpe *cpe, const struct session *session)
-{
-	uint8_t dscp = config_dscp(cpe->instance.config->dscp.plain, session->asked_dscp);
-
-	return session->key.protocol == IPPROTO_UDP
-		       ? datagram_dial(&session->key.remote, &session->key.inside, dscp)
-		       : tcp_dial(&session->key.remote, &session->key.inside, dscp);
-}
-
 static int dial(void *role, struct session *session, const uint8_t *early, size_t early_len)
 {
+	struct cpe *cpe = role;
+
 	if (dialled_side(session) == SIDE_LEG)
-		return dial_leg(role, session, early, early_len);
-	return dial_host(role, session);
+		return dial_leg(cpe, session, early, early_len);
+	/* §4.4.2 (2): the host sees who asks for it */
+	return instance_dial_plain(&cpe->instance, session, &session->key.remote,
+				   &session->key.inside);
 }
 
 static unsigned int join(void *role, struct worker *worker, struct session *session)

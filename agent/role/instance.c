@@ -505,6 +505,15 @@ void instance_close(struct instance *instance)
 	close(instance->lock_fd);
 }
 
+int instance_dial_plain(const struct instance *instance, const struct session *session,
+			const struct plait_addr *from, const struct plait_addr *to)
+{
+	uint8_t dscp = config_dscp(instance->config->dscp.plain, session->asked_dscp);
+
+	return session->key.protocol == IPPROTO_UDP ? datagram_dial(from, to, dscp)
+						    : tcp_dial(from, to, dscp);
+}
+
 bool instance_owns(struct instance *instance, const struct plait_addr *addr)
 {
 	struct own_addresses *own = &instance->own;

@@ -122,6 +122,13 @@ void instance_take_changes(struct instance *instance, const struct config *next)
 /* Take everything back. */
 void instance_close(struct instance *instance);
 
+/*
+ * Dial a session's plain side, TCP or UDP, with its DSCP. from as tcp_dial() has it. Returns
+ * the socket or negative errno.
+ */
+int instance_dial_plain(const struct instance *instance, const struct session *session,
+			const struct plait_addr *from, const struct plait_addr *to);
+
 /* addr is one of this machine's unicast addresses; its port is ignored. */
 bool instance_owns(struct instance *instance, const struct plait_addr *addr);
 

@@ -17,23 +17,31 @@ static __always_inline __u32 mark_of(enum plait_mark_kind kind)
 	return settings.mark_base + kind;
 }
 
+/* Its length is that of its family's part, which the helpers ask for. */
+static __always_inline __u32 tuple_of(const struct plait_addr *from, const struct plait_addr *to,
+				      struct bpf_sock_tuple *out)
+{
+	if (from->family == AF_INET) {
+		__builtin_memcpy(&out->ipv4.saddr, from->ip, 4);
+		__builtin_memcpy(&out->ipv4.daddr, to->ip, 4);
+		out->ipv4.sport = from->port;
+		out->ipv4.dport = to->port;
+		return sizeof(out->ipv4);
+	}
+	__builtin_memcpy(out->ipv6.saddr, from->ip, 16);
+	__builtin_memcpy(out->ipv6.daddr, to->ip, 16);
+	out->ipv6.sport = from->port;
+	out->ipv6.dport = to->port;
+	return sizeof(out->ipv6);
+}
+
 static __always_inline struct bpf_sock *
 lookup_tuple(struct __sk_buff *skb, const struct plait_addr *from, const struct plait_addr *to)
 {
 	struct bpf_sock_tuple tuple = {};
+	__u32 bytes = tuple_of(from, to, &tuple);
 
-	if (from->family == AF_INET) {
-		__builtin_memcpy(&tuple.ipv4.saddr, from->ip, 4);
-		__builtin_memcpy(&tuple.ipv4.daddr, to->ip, 4);
-		tuple.ipv4.sport = from->port;
-		tuple.ipv4.dport = to->port;
-		return bpf_skc_lookup_tcp(skb, &tuple, sizeof(tuple.ipv4), BPF_F_CURRENT_NETNS, 0);
-	}
-	__builtin_memcpy(tuple.ipv6.saddr, from->ip, 16);
-	__builtin_memcpy(tuple.ipv6.daddr, to->ip, 16);
-	tuple.ipv6.sport = from->port;
-	tuple.ipv6.dport = to->port;
-	return bpf_skc_lookup_tcp(skb, &tuple, sizeof(tuple.ipv6), BPF_F_CURRENT_NETNS, 0);
+	return bpf_skc_lookup_tcp(skb, &tuple, bytes, BPF_F_CURRENT_NETNS, 0);
 }
 
 /* A socket connected to exactly that source; one that takes from anybody is none. */
@@ -41,21 +49,9 @@ static __always_inline struct bpf_sock *lookup_datagram(struct __sk_buff *skb,
 							const struct segment *segment)
 {
 	struct bpf_sock_tuple tuple = {};
-	struct bpf_sock *sk;
+	__u32 bytes = tuple_of(&segment->source, &segment->destination, &tuple);
+	struct bpf_sock *sk = bpf_sk_lookup_udp(skb, &tuple, bytes, BPF_F_CURRENT_NETNS, 0);
 
-	if (segment->source.family == AF_INET) {
-		__builtin_memcpy(&tuple.ipv4.saddr, segment->source.ip, 4);
-		__builtin_memcpy(&tuple.ipv4.daddr, segment->destination.ip, 4);
-		tuple.ipv4.sport = segment->source.port;
-		tuple.ipv4.dport = segment->destination.port;
-		sk = bpf_sk_lookup_udp(skb, &tuple, sizeof(tuple.ipv4), BPF_F_CURRENT_NETNS, 0);
-	} else {
-		__builtin_memcpy(tuple.ipv6.saddr, segment->source.ip, 16);
-		__builtin_memcpy(tuple.ipv6.daddr, segment->destination.ip, 16);
-		tuple.ipv6.sport = segment->source.port;
-		tuple.ipv6.dport = segment->destination.port;
-		sk = bpf_sk_lookup_udp(skb, &tuple, sizeof(tuple.ipv6), BPF_F_CURRENT_NETNS, 0);
-	}
 	if (sk && sk->state != BPF_TCP_ESTABLISHED) {
 		bpf_sk_release(sk);
 		return NULL;
