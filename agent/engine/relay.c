@@ -20,6 +20,7 @@ enum {
 	BULK_BYTES = 32 * 1024, /* one way; or twice as many in the window */
 	BULK_WINDOW_NS = 250 * 1000 * 1000,
 	JOIN_AGAIN_MS = 20, /* after the kernel had refused, and bytes have moved */
+	EARLY_BYTES = 256 * 1024, /* before the handshake's end, when the kernel sends none yet */
 	JOIN_AFTER_MS = 100, /* or as soon as the connection is bulk */
 };
 
@@ -109,12 +110,21 @@ static void pass_end(struct worker *worker, struct session *session, struct half
 		session_timer(worker, session, lifetime_ms(worker, session));
 }
 
+/* A leg's send buffer that is full would not show that the handshake is over. */
+static bool is_held_back(const struct session *session, enum which_side from)
+{
+	return from == SIDE_PLAIN && session->leg_unheard &&
+	       session->half[from].moved >= EARLY_BYTES;
+}
+
 /* One direction; false if that ended the session. */
 static bool run_half(struct worker *worker, struct session *session, enum which_side from)
 {
 	enum which_side to = from == SIDE_PLAIN ? SIDE_LEG : SIDE_PLAIN;
 	struct half *half = &session->half[from];
 
+	if (is_held_back(session, from))
+		return true;
 	switch (session->datagrams ? datagrams_pump(worker, session, from)
 				   : pump(worker, half, &session->side[from], &session->side[to])) {
 	case PUMP_READ_FAILED:
@@ -208,19 +218,20 @@ void relay_run(struct worker *worker, struct session *session)
 		hasten_join(worker, session);
 }
 
-/* The handshake's end shows as EPOLLOUT; the host's first bytes prove it. */
-static void push_early(struct session *session, uint32_t epoll_events)
+/* The handshake's end shows as EPOLLOUT. */
+static void push_early(struct session *session)
 {
-	session->leg_unheard = !(epoll_events & EPOLLIN);
-	if (epoll_events & EPOLLOUT)
-		mptcp_push(session->side[SIDE_LEG].fd);
+	int fd = session->side[SIDE_LEG].fd;
+
+	session->leg_unheard = !mptcp_is_confirmed(fd);
+	mptcp_push(fd);
 }
 
 void relay_ready(struct worker *worker, struct session *session, enum which_side which,
 		 uint32_t epoll_events)
 {
 	if (session->leg_unheard && which == SIDE_LEG)
-		push_early(session, epoll_events);
+		push_early(session);
 	/* reading would tell of the error too, but after a FIN nobody reads */
 	if (epoll_events & EPOLLERR && session->half[which].ended)
 		end_by_reset(worker, session, which);

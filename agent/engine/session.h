@@ -52,7 +52,7 @@ struct side {
 struct half {
 	int pipe; /* index in the worker's pool, -1 while it holds nothing */
 	uint32_t in_pipe; /* bytes read and not yet written */
-	uint32_t moved; /* bytes read in this turn, until the session is bulk */
+	uint32_t moved; /* bytes read since it was last asked whether the session is bulk */
 	uint32_t run; /* and since the other direction has moved */
 	bool bulk; /* reads have been large: splice */
 	bool ended; /* FIN read */

@@ -49,6 +49,15 @@ uint32_t mptcp_token(int fd)
 	return info.mptcpi_token;
 }
 
+bool mptcp_is_confirmed(int fd)
+{
+	struct mptcp_info info = {};
+	socklen_t len = sizeof(info);
+
+	return getsockopt(fd, SOL_MPTCP, MPTCP_INFO, &info, &len) ||
+	       info.mptcpi_flags & MPTCP_INFO_FLAG_REMOTE_KEY_RECEIVED;
+}
+
 static void fill(struct mptcp_subflow *out, const struct full_subflow *subflow,
 		 const struct tcp_info *tcp)
 {

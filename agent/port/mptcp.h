@@ -22,6 +22,12 @@ struct mptcp_subflow {
 uint32_t mptcp_token(int fd);
 
 /*
+ * Whether an accepted connection's third ACK has come, which has the other's key
+ * (RFC 8684 §3.1); true for one that fell back to plain TCP.
+ */
+bool mptcp_is_confirmed(int fd);
+
+/*
  * Fill at most max subflows; returns their number, or negative errno
  * (-EOPNOTSUPP after a fallback).
  */

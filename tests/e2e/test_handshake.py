@@ -180,7 +180,7 @@ def test_T5_server_that_speaks_before_the_handshake_is_over(far_away, family, cl
 
 
 def test_T5_server_that_sends_much_at_once_over_a_long_path(far_away):
-    sent = os.urandom(4 << 20)
+    sent = os.urandom(16 << 20)  # more than all buffers on the way hold
 
     def talk(connection):
         connection.sendall(sent)
