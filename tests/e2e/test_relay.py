@@ -16,6 +16,7 @@ import pytest
 from conftest import running
 from netns import (AsyncServer, Server, connect, digest, echo, eventually, read_all, read_exactly,
                    run_async)
+from weather import Weather
 
 BLOCK = bytes(range(256)) * 256
 KIB = 1024
@@ -190,3 +191,28 @@ def test_relay_limit_of_sessions():
         with connect(lab, "host", lab.SERVER_V4, server.port) as client:
             client.sendall(b"in again")
             assert read_exactly(client, 8) == b"in again"
+
+
+def bytes_within(client, seconds):
+    """Read for so long; how many there were."""
+    count, end = 0, time.monotonic() + seconds
+    while time.monotonic() < end:
+        count += len(client.recv(1 << 20))
+    return count
+
+
+def test_T5_reader_that_pauses():
+    """All of both links' rate at once when it reads again, though all buffers had filled."""
+    def talk(connection):
+        with contextlib.suppress(OSError):
+            while True:
+                connection.sendall(BLOCK)
+
+    weather = Weather(rate_mbit=50, delay_ms=10)
+    with running(link_weather=[weather, weather]) as lab, \
+            Server(lab, "server", lab.SERVER_V4, talk) as server, \
+            connect(lab, "host", lab.SERVER_V4, server.port) as client:
+        bytes_within(client, 2)
+        time.sleep(4)
+        rates = [bytes_within(client, 0.5) * 8e-6 / 0.5 for _ in range(6)]
+        assert min(rates) > 70, rates
