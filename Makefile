@@ -139,7 +139,7 @@ bench-tcp: programs $(BENCH) $(LAB) ## measure against routed, splice, haproxy, 
 bench-links: programs $(BENCH) $(LAB) ## measure links of all weathers: sums, stalls, latency (as root)
 	/usr/bin/python3 bench/links/run.py
 
-bench-udp: programs $(LAB) ## measure UDP against routed and OpenVPN over TCP (as root)
+bench-udp: programs $(BENCH) $(LAB) ## measure UDP against routed and OpenVPN over TCP (as root)
 	/usr/bin/python3 bench/udp/run.py
 bench-sessions: programs $(LAB) ## 9,000 sessions at a time, and the agents' memory for each (as root)
 	/usr/bin/python3 bench/sessions/run.py

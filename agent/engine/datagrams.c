@@ -118,8 +118,8 @@ static bool may_queue(const struct worker *worker, const struct session *session
 	return !datagrams->too_old;
 }
 
-void datagrams_queue(struct worker *worker, struct session *session, const uint8_t *bytes,
-		     size_t len)
+static void queue_one(struct worker *worker, struct session *session, const uint8_t *bytes,
+		      size_t len)
 {
 	struct datagrams *datagrams = session->datagrams;
 	size_t octets = UDP_RECORD_HEADER_BYTES + len;
@@ -134,6 +134,20 @@ void datagrams_queue(struct worker *worker, struct session *session, const uint8
 	session->half[SIDE_PLAIN].moved += (uint32_t)octets;
 	queue_age_append(&datagrams->age, octets, worker->now_ns,
 			 worker->config->udp_queue_ms * NS_PER_MS / (QUEUE_AGE_NOTES / 2));
+}
+
+void datagrams_queue(struct worker *worker, struct session *session,
+		     const struct datagram *datagram)
+{
+	size_t at = 0;
+
+	do {
+		size_t left = datagram->len - at;
+		size_t len = left < datagram->each ? left : datagram->each;
+
+		queue_one(worker, session, datagram->bytes + at, len);
+		at += len;
+	} while (at < datagram->len);
 }
 
 /* Several records leave in one segment where they wait for each other. */
@@ -160,11 +174,8 @@ static int receive_batch(struct worker *worker, struct session *session)
 {
 	int count = datagrams_receive(session->side[SIDE_PLAIN].fd, worker->batch);
 
-	for (int i = 0; i < count; i++) {
-		const struct datagram *datagram = datagram_of(worker->batch, (unsigned int)i);
-
-		datagrams_queue(worker, session, datagram->bytes, datagram->len);
-	}
+	for (int i = 0; i < count; i++)
+		datagrams_queue(worker, session, datagram_of(worker->batch, (unsigned int)i));
 	return count;
 }
 

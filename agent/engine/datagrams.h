@@ -25,11 +25,11 @@ struct datagrams *datagrams_new(void); /* NULL: no memory */
 void datagrams_free(struct datagrams *datagrams);
 
 /*
- * Queue one for the leg, or drop and count it where what waits is older than udp_queue or
- * larger than there may be.
+ * Queue it for the leg, or drop and count it where what waits is older than udp_queue or
+ * larger than there may be; of several each for itself.
  */
-void datagrams_queue(struct worker *worker, struct session *session, const uint8_t *bytes,
-		     size_t len);
+void datagrams_queue(struct worker *worker, struct session *session,
+		     const struct datagram *datagram);
 
 /* What waits for the leg. */
 size_t datagrams_waiting(const struct datagrams *datagrams, const uint8_t **out);

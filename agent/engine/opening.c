@@ -534,7 +534,7 @@ void opening_datagram(struct worker *worker, const struct datagram *datagram)
 		session = new_flow(worker, datagram);
 	if (!session)
 		return;
-	datagrams_queue(worker, session, datagram->bytes, datagram->len);
+	datagrams_queue(worker, session, datagram);
 	if (first)
 		dial(worker, session);
 	else if (session->stage == STAGE_RELAYING)

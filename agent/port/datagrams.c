@@ -48,6 +48,12 @@ static int ask_for_addresses(int fd, int family)
 				 : socket_set(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
 }
 
+/* Datagrams of one flow and length that came together are read together. */
+static int take_runs(int fd)
+{
+	return socket_set(fd, SOL_UDP, UDP_GRO, 1);
+}
+
 int datagram_listen(const struct plait_addr *loopback)
 {
 	int err, fd = socket_new(loopback->family, SOCK_DGRAM, 0);
@@ -57,6 +63,8 @@ int datagram_listen(const struct plait_addr *loopback)
 	err = socket_be_transparent(fd, loopback->family);
 	if (!err)
 		err = ask_for_addresses(fd, loopback->family);
+	if (!err)
+		err = take_runs(fd);
 	if (!err)
 		err = socket_set(fd, SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BYTES);
 	if (!err)
@@ -99,6 +107,8 @@ int datagram_dial(const struct plait_addr *from, const struct plait_addr *to, ui
 	if (fd < 0)
 		return fd;
 	err = leave_in_fragments(fd, to->family);
+	if (!err)
+		err = take_runs(fd);
 	if (!err && dscp)
 		err = socket_set_dscp(fd, dscp);
 	if (!err && from)
@@ -202,6 +212,11 @@ static void read_control(struct msghdr *message, struct datagram *out)
 		} else if ((c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TOS) ||
 			   (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_TCLASS)) {
 			out->dscp = *CMSG_DATA(c) >> 2; /* little-endian int, or an octet */
+		} else if (c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_GRO) {
+			int each;
+
+			memcpy(&each, CMSG_DATA(c), sizeof(each));
+			out->each = (size_t)each;
 		}
 	}
 }
@@ -218,7 +233,8 @@ int datagrams_receive(int fd, struct datagram_batch *batch)
 		struct datagram *out = &batch->datagram[i];
 
 		*out = (struct datagram){.bytes = batch->bytes[i],
-					 .len = batch->message[i].msg_len};
+					 .len = batch->message[i].msg_len,
+					 .each = batch->message[i].msg_len};
 		addr_from_sockaddr(&batch->from[i], &out->from);
 		read_control(&batch->message[i].msg_hdr, out);
 	}

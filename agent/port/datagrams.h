@@ -35,11 +35,12 @@ enum { DATAGRAMS_A_RUN = 64 }; /* UDP_MAX_SEGMENTS */
  */
 unsigned int datagrams_send_run(int fd, struct iovec *payloads, unsigned int count);
 
+/* One, or several that came together (UDP_GRO). */
 struct datagram {
 	struct plait_addr from, to; /* to: as it was sent, where the socket is one that listens */
 	uint8_t dscp;
 	uint8_t *bytes; /* in the batch */
-	size_t len;
+	size_t len, each; /* octets of all, and of each but the last, which has the rest */
 };
 
 struct datagram_batch;
@@ -47,7 +48,7 @@ struct datagram_batch;
 struct datagram_batch *datagram_batch_new(void); /* NULL: no memory */
 void datagram_batch_free(struct datagram_batch *batch);
 
-/* Take what waits. Returns how many (at least 1), -EAGAIN or another negative errno. */
+/* Take what waits. Returns how many structs (at least 1), -EAGAIN or another negative errno. */
 int datagrams_receive(int fd, struct datagram_batch *batch);
 
 /* One of those that were received last. */

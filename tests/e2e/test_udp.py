@@ -22,6 +22,7 @@ from wire import MP_CAPABLE, MP_JOIN, SO_RCVBUFFORCE, Capture
 
 PORT = 6824
 UDP = socket.IPPROTO_UDP
+UDP_SEGMENT = 103
 
 
 def udp_socket(lab, node, family, seconds=5):
@@ -160,6 +161,22 @@ def test_U1_order_and_boundaries_are_kept(bonded, family):
         for role, was in zip(("cpe", "conc"), before):
             grown = bonded.since(role, was)
             assert not {"udp_queue_full", "udp_send_failed"} & grown.keys(), grown
+
+
+@both_families
+@pytest.mark.parametrize("size", [1, 200, 1400])
+def test_U1_burst_in_one_buffer_is_taken_apart_again(bonded, family, size):
+    """As an interface with GRO hands it over, both ways; its last datagram is shorter."""
+    burst = [random.Random(i).randbytes(size) for i in range(20)] + [b"x"] * (size > 1)
+    together = [(UDP, UDP_SEGMENT, struct.pack("=H", size))]
+    with served(bonded, server_address(bonded, family), echoes=False) as (server, client):
+        for count in (1, 2):  # the first one begins the flow
+            client.sendmsg([b"".join(burst)], together)
+            eventually(lambda n=count: len(server.got) == n * len(burst),
+                       what="the burst")
+        assert [got for got, _, _ in server.got] == 2 * burst
+        server.socket.sendmsg([b"".join(burst)], together, 0, server.got[0][1])
+        assert [client.recv(1 << 16) for _ in burst] == burst
 
 
 def test_U1_each_flow_has_a_leg_and_no_host_a_socket(bonded):
