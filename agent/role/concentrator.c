@@ -23,6 +23,7 @@
 #include "pools.h"
 #include "port/mptcp_pm.h"
 #include "port/sockets.h"
+#include "port/sysctl.h"
 #include "role.h"
 
 /* after plait_maps.h, whose types it uses */
@@ -381,19 +382,32 @@ static int publish(struct concentrator *concentrator)
 	return err ? err : allow(concentrator, concentrator->instance.config);
 }
 
+static int attach_internet(struct instance *instance, const char *name)
+{
+	int err = instance_attach(instance, "internet_egress", name, HOOK_EGRESS);
+
+	return err ? err : instance_attach(instance, "internet_ingress", name, HOOK_INGRESS);
+}
+
+/*
+ * Hairpinning (RFC 4787 REQ-9, RFC 5382 REQ-8): what one customer sends to another's
+ * external address comes back by the loopback interface, from an address of this machine.
+ */
+static int attach_loopback(struct instance *instance)
+{
+	int err = sysctl_change(&instance->former, "net/ipv4/conf/lo/accept_local", "1");
+
+	return err ? err : attach_internet(instance, "lo");
+}
+
 static int attach(struct concentrator *concentrator)
 {
 	const struct config *config = concentrator->instance.config;
 	struct instance *instance = &concentrator->instance;
-	int err = 0;
+	int err = attach_loopback(instance);
 
-	for (unsigned int i = 0; !err && i < config->internet.count; i++) {
-		const char *name = config->internet.name[i];
-
-		err = instance_attach(instance, "internet_egress", name, HOOK_EGRESS);
-		if (!err)
-			err = instance_attach(instance, "internet_ingress", name, HOOK_INGRESS);
-	}
+	for (unsigned int i = 0; !err && i < config->internet.count; i++)
+		err = attach_internet(instance, config->internet.name[i]);
 	for (unsigned int i = 0; !err && i < config->customer.count; i++) {
 		const char *name = config->customer.name[i];
 

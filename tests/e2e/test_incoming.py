@@ -73,6 +73,16 @@ def test_T3_host_sees_who_asks_for_it(lab, family):
         assert seen == text_of(client.getsockname())
 
 
+@both_families
+def test_T3_customer_reaches_another_by_its_external_address(lab, family):
+    """Hairpinning (RFC 5382 REQ-8): the other sees an external address and port, too."""
+    with Server(lab, "host", host_address(lab, family), peer_name, SERVICE), \
+            connect(lab, "host", EXTERNAL[family], PORT) as client:
+        seen, _, _ = read_all(client).decode().rpartition(":")
+        assert any(ipaddress.ip_address(seen.strip("[]")) in ipaddress.ip_network(pool["prefix"])
+                   for pool in POOLS), seen
+
+
 def sessions(lab, role, family):
     """Those of connections from the internet in a family, by the port of their plain side."""
     port = SERVICE if role == "cpe" else PORT

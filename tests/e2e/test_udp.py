@@ -346,6 +346,17 @@ def test_T3_datagrams_to_a_binding_reach_the_host_and_its_answers_the_sender():
         assert one.recv(100) == b"and you?"
 
 
+def test_T3_customer_reaches_another_by_its_external_address_by_udp():
+    """Hairpinning (RFC 4787 REQ-9a): the other sees an external address and port."""
+    with let_in() as lab, UdpServer(lab, lab.HOST_V4, 53, node="host") as host, \
+            towards(lab, EXTERNAL, INCOMING) as client:
+        for data in (b"hairpin", b"again"):
+            client.send(data)
+            assert client.recv(100) == data
+        (address, port), = {peer for _, peer, _ in host.got}
+        assert address == EXTERNAL and port != client.getsockname()[1]
+
+
 def test_T3_binding_for_udp_is_none_for_tcp_and_both_may_be():
     with let_in() as lab, UdpServer(lab, lab.HOST_V4, 53, node="host"), \
             tcp_socket(lab, "server", socket.AF_INET, timeout=1) as client:
