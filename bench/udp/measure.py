@@ -26,6 +26,19 @@ def cpu_seconds():
     return (sum(fields) - fields[3] - fields[4]) / 100
 
 
+def receiver(lab, what):
+    made = lab.popen("server", [TOOL, what, lab.SERVER_V4, PORT], text=True,
+                     stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    time.sleep(0.2)
+    return made
+
+
+def asked(made):
+    made.stdin.write("\n")
+    made.stdin.flush()
+    return json.loads(made.stdout.readline())
+
+
 def offer(lab, counter, rate, seconds, together):
     """Sends at a rate, so many in one burst; (sent, received, CPU seconds)."""
     before = cpu_seconds()
@@ -33,9 +46,7 @@ def offer(lab, counter, rate, seconds, together):
                             together])
     time.sleep(SETTLES)
     spent = cpu_seconds() - before
-    counter.stdin.write("\n")
-    counter.stdin.flush()
-    return json.loads(done.stdout)["sent"], json.loads(counter.stdout.readline())["received"], spent
+    return json.loads(done.stdout)["sent"], asked(counter)["received"], spent
 
 
 def carried(lab, counter, rate, seconds, together):
@@ -48,9 +59,7 @@ def carried(lab, counter, rate, seconds, together):
 
 def throughput(lab, seconds, together):
     """The highest rate that is carried (RFC 2544 §26.1, with a little loss allowed)."""
-    counter = lab.popen("server", [TOOL, "count", lab.SERVER_V4, PORT], text=True,
-                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    time.sleep(0.2)
+    counter = receiver(lab, "count")
     offer(lab, counter, LOWEST_PPS, 1, 1)
     low, high, best = LOWEST_PPS, HIGHEST_PPS, {}
     while high / low > CLOSE:
@@ -79,25 +88,16 @@ def percentiles(values, unit):
             f"p99_{unit}": values[int(len(values) * 0.99)], f"max_{unit}": values[-1]}
 
 
-def echo(server, count):
-    for _ in range(count):
-        data, peer = server.recvfrom(2048)
-        server.sendto(data, peer)
-
-
-def round_trips(lab, seconds):
-    """One at a time, a thousand a second at most."""
-    host, server = sockets(lab)
-    count, taken = seconds * 500, []
-    thread = threading.Thread(target=echo, args=(server, count), daemon=True)
-    thread.start()
-    for _ in range(count):
-        begun = time.perf_counter()
-        host.send(bytes(PAYLOAD))
-        host.recv(2048)
-        taken.append((time.perf_counter() - begun) * 1e6)
-        time.sleep(0.001)
-    return percentiles(taken[50:], "us")
+def delays(lab, seconds):
+    """One way, a thousand a second, from the host's send() to the server's socket."""
+    made = receiver(lab, "delays")
+    send = [TOOL, "send", lab.SERVER_V4, PORT, PAYLOAD, 1000]
+    lab.run("host", [*send, 1, 1])
+    time.sleep(SETTLES)
+    asked(made)
+    lab.run("host", [*send, seconds, 1])
+    time.sleep(SETTLES)
+    return asked(made)
 
 
 def lossy(lab, seconds):

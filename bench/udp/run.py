@@ -6,8 +6,7 @@
 
 Each round measures each contender once, in a fresh lab: the highest rate of datagrams of 200
 octets of which 99 % arrive, one by one and in bursts that an interface with GRO would hand on as
-one buffer; round trips of single ones; and delays of a steady flow while one
-link loses 1 %. Writes udp.json, udp.md and udp.svg.
+one buffer; one-way delays of single ones; and of a steady flow while one link loses 1 %. Writes udp.json, udp.md and udp.svg.
 """
 
 import argparse
@@ -51,7 +50,7 @@ def say(phase, contender, key, result):
 def run_round(contender, phase, args, results):
     steps = {"rate": lambda lab: measure.throughput(lab, 1, 1),
              "bursts": lambda lab: measure.throughput(lab, 1, BURST),
-             "single": lambda lab: measure.round_trips(lab, args.seconds),
+             "single": lambda lab: measure.delays(lab, args.seconds),
              "lossy": lambda lab: measure.lossy(lab, args.seconds)}
     for key, step in steps.items():
         with Lab(weather_everywhere=key == "lossy") as lab:
