@@ -14,11 +14,12 @@ libcriterion-dev libclang-rt-14-dev
 clang-format clang-tidy cppcheck scdoc
 python3 python3-pytest python3-scapy
 nginx-light iperf3 curl bind9-dnsutils dnsmasq-base coturn socat openssh-client openssh-server netcat-openbsd
+ngtcp2-client ngtcp2-server wireguard-go wireguard-tools openssl iputils-ping
 ethtool tcpdump iproute2 iptables procps util-linux
 haproxy redsocks dante-server mptcpize openvpn bird2
 qemu-system-x86 kmod cpio
 "
-SERVICES="nginx haproxy redsocks danted ssh iperf3 bird openvpn coturn"
+SERVICES="nginx haproxy redsocks danted ssh iperf3 bird openvpn coturn ngtcp2d"
 # The two variables are for tests/tools/test_deps.py.
 POLICY=${PLAIT_POLICY_RC_D:-/usr/sbin/policy-rc.d}
 SAVED=$POLICY.plait-saved
