@@ -32,7 +32,7 @@ void datagrams_free(struct datagrams *datagrams)
 	if (!datagrams)
 		return;
 	free(datagrams->out);
-	free(datagrams->in);
+	record_stream_free(&datagrams->in);
 	free(datagrams);
 }
 
@@ -237,62 +237,25 @@ static void add_to_run(struct worker *worker, const struct session *session, str
 		send_run(worker, session, run);
 }
 
-/* Whole records leave; returns how many octets they had. */
-static size_t send_records(struct worker *worker, const struct session *session,
-			   const uint8_t *bytes, size_t len)
+/* Whole records leave; what is left of `octets` is the beginning of one. */
+static void send_records(struct worker *worker, const struct session *session,
+			 struct octets *octets)
 {
 	struct run run = {.count = 0};
-	size_t at = 0;
-	int payload_len;
+	struct octets payload;
 
-	while ((payload_len = udp_record_read(bytes + at, len - at)) >= 0) {
-		add_to_run(worker, session, &run, bytes + at + UDP_RECORD_HEADER_BYTES,
-			   (size_t)payload_len);
-		at += UDP_RECORD_HEADER_BYTES + (size_t)payload_len;
-	}
+	while (record_stream_next(octets, &payload))
+		add_to_run(worker, session, &run, payload.at, payload.len);
 	send_run(worker, session, &run);
-	return at;
-}
-
-/* The beginning of a record waits for the rest. */
-static bool keep_rest(struct datagrams *datagrams, const uint8_t *bytes, size_t len)
-{
-	if (!len)
-		return true;
-	datagrams->in = malloc(UDP_RECORD_MAX);
-	if (!datagrams->in)
-		return false;
-	memcpy(datagrams->in, bytes, len);
-	datagrams->in_bytes = (uint32_t)len;
-	return true;
-}
-
-/* Into the record that has begun, or anew; what is whole is sent. */
-static bool take_octets(struct worker *worker, struct session *session, size_t n)
-{
-	struct datagrams *datagrams = session->datagrams;
-	uint8_t *begun = datagrams->in;
-	const uint8_t *bytes = begun ? begun : worker->scratch;
-	size_t len = datagrams->in_bytes + n, sent = send_records(worker, session, bytes, len);
-	bool kept;
-
-	if (begun && !sent) {
-		datagrams->in_bytes = (uint32_t)len;
-		return true;
-	}
-	datagrams->in = NULL;
-	datagrams->in_bytes = 0;
-	kept = keep_rest(datagrams, bytes + sent, len - sent);
-	free(begun);
-	return kept;
 }
 
 static enum pumped read_once(struct worker *worker, struct session *session)
 {
-	struct datagrams *datagrams = session->datagrams;
+	struct record_stream *stream = &session->datagrams->in;
 	struct side *leg = &session->side[SIDE_LEG];
-	uint8_t *to = datagrams->in ? datagrams->in + datagrams->in_bytes : worker->scratch;
-	size_t room = datagrams->in ? UDP_RECORD_MAX - datagrams->in_bytes : SCRATCH_BYTES;
+	struct octets octets;
+	size_t room;
+	uint8_t *to = record_stream_room(stream, worker->scratch, SCRATCH_BYTES, &room);
 	ssize_t n = recv(leg->fd, to, room, 0);
 
 	if (n < 0 && errno != EAGAIN)
@@ -300,12 +263,14 @@ static enum pumped read_once(struct worker *worker, struct session *session)
 	if (n <= 0) {
 		leg->readable = false;
 		session->half[SIDE_LEG].ended = n == 0;
-		if (n == 0 && datagrams->in)
+		if (n == 0 && stream->begun)
 			count(worker, PLAIT_UDP_RECORD_CUT);
 		return PUMP_WAITS;
 	}
 	session->half[SIDE_LEG].moved += (uint32_t)n;
-	return take_octets(worker, session, (size_t)n) ? PUMP_MORE : PUMP_READ_FAILED;
+	octets = record_stream_came(stream, worker->scratch, (size_t)n);
+	send_records(worker, session, &octets);
+	return record_stream_keep(stream, &octets) ? PUMP_READ_FAILED : PUMP_MORE;
 }
 
 static enum pumped from_leg(struct worker *worker, struct session *session)

@@ -10,12 +10,12 @@
 
 #include "pump.h"
 #include "table/queue_age.h"
+#include "table/record_stream.h"
 
 struct datagrams {
 	uint8_t *out; /* records for the leg; NULL while there are none */
 	uint32_t out_begin, out_end, out_room;
-	uint8_t *in; /* the beginning of a record from the leg; NULL: none */
-	uint32_t in_bytes;
+	struct record_stream in; /* from the leg */
 	struct queue_age age; /* of what is for the leg */
 	uint64_t judged_ns; /* the turn in which it was seen whether that is too old */
 	bool too_old;
