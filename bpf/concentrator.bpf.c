@@ -145,9 +145,32 @@ static __always_inline bool is_let_in(const struct segment *segment)
 	       !is_for_this_machine(&segment->source);
 }
 
-/* Nobody is told that nobody waits for it (plain-mode-08 §5.1.1). */
-static __always_inline int datagram_from_internet(struct __sk_buff *skb,
-						  const struct segment *segment)
+/* From which UDP flows are sent, and which no interface has: pools', preserved ones. BPF writes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct plait_addr); /* port 0 */
+	__type(value, __u8);
+} datagram_addresses SEC(".maps");
+
+static __always_inline void note_datagram_address(const struct segment *segment)
+{
+	struct plait_addr address = segment->source;
+	__u8 yes = 1;
+
+	address.port = 0;
+	if (segment->protocol == IPPROTO_UDP &&
+	    !bpf_map_lookup_elem(&datagram_addresses, &address) && !is_local_address(&address))
+		bpf_map_update_elem(&datagram_addresses, &address, &yes, BPF_ANY);
+}
+
+static __always_inline bool has_datagrams(const struct plait_addr *address)
+{
+	return bpf_map_lookup_elem(&datagram_addresses, address);
+}
+
+/* Or the first fragment of one. Nobody is told that nobody waits for it (plain-mode-08 §5.1.1). */
+static __always_inline int datagram_with_ports(struct __sk_buff *skb, const struct segment *segment)
 {
 	struct plait_session_value *session = session_find(segment, DOWN);
 	struct bpf_sock *sk;
@@ -160,10 +183,18 @@ static __always_inline int datagram_from_internet(struct __sk_buff *skb,
 	if (sk)
 		bpf_sk_release(sk);
 	if (sk || session || is_let_in(segment))
-		return steer_datagram(skb, segment);
+		return give_datagram(skb);
 	if (is_within(&pool_prefixes, &segment->destination))
 		return verdict(VERDICT_DROP, PLAIT_UDP_UNSOLICITED);
 	return VERDICT_NEXT;
+}
+
+static __always_inline int datagram_from_internet(struct __sk_buff *skb,
+						  const struct segment *segment)
+{
+	int done = datagram_with_ports(skb, segment);
+
+	return segment->is_first_fragment ? first_fragment(skb, segment, done) : done;
 }
 
 /* One interface may be both. */
@@ -203,8 +234,12 @@ int internet_ingress(struct __sk_buff *skb)
 	case PARSED_UDP:
 		return datagram_from_internet(skb, &segment);
 	case PARSED_LATER_FRAGMENT:
-		return first_was_steered(&segment) ? give_datagram(skb) : VERDICT_NEXT;
-	default:
+		return later_fragment(skb, &segment, has_datagrams(&segment.destination));
+	case PARSED_MALFORMED:
+		return has_datagrams(&segment.destination)
+			       ? verdict(VERDICT_DROP, PLAIT_DROP_MALFORMED)
+			       : VERDICT_NEXT;
+	case PARSED_OTHER:
 		return is_error_for_us(skb, ETH_HLEN) ? steer_error(skb) : VERDICT_NEXT;
 	}
 	if (is_for_customers(&segment) && !on_customer_side(skb))
@@ -245,10 +280,12 @@ int internet_egress(struct __sk_buff *skb)
 	    read_options(skb, &segment).mptcp == MPTCP_JOIN)
 		return verdict(VERDICT_DROP, PLAIT_JOIN_NOT_ALLOWED);
 	session = session_find(&segment, UP);
-	if (session)
+	if (session) {
 		session_account(session, skb, UP, segment.flags);
-	else if (is_syn(&segment))
+		note_datagram_address(&segment);
+	} else if (is_syn(&segment)) {
 		forget_lapsed(&segment, UP);
+	}
 	return VERDICT_NEXT;
 }
 

@@ -27,8 +27,7 @@ struct {
 
 static __always_inline int bond(struct __sk_buff *skb, const struct segment *segment)
 {
-	return segment->protocol == IPPROTO_TCP ? hold_plain(skb, segment)
-						: steer_datagram(skb, segment);
+	return segment->protocol == IPPROTO_TCP ? hold_plain(skb, segment) : give_datagram(skb);
 }
 
 static __always_inline int new_connection(struct __sk_buff *skb, const struct segment *segment)
@@ -64,7 +63,8 @@ static __always_inline int no_session(struct __sk_buff *skb, const struct segmen
 	return verdict(VERDICT_NEXT, PLAIT_DIRECT_STATELESS);
 }
 
-static __always_inline int datagram_from_lan(struct __sk_buff *skb, const struct segment *segment)
+/* Or the first fragment of one. */
+static __always_inline int datagram_with_ports(struct __sk_buff *skb, const struct segment *segment)
 {
 	struct plait_session_value *session;
 
@@ -74,7 +74,24 @@ static __always_inline int datagram_from_lan(struct __sk_buff *skb, const struct
 	if (!session)
 		return new_connection(skb, segment);
 	session_account(session, skb, UP, segment->flags);
-	return steer_datagram(skb, segment);
+	return give_datagram(skb);
+}
+
+static __always_inline int datagram_from_lan(struct __sk_buff *skb, const struct segment *segment)
+{
+	int done = datagram_with_ports(skb, segment);
+
+	return segment->is_first_fragment && settings.bond_udp ? first_fragment(skb, segment, done)
+							       : done;
+}
+
+static __always_inline int later_from_lan(struct __sk_buff *skb, const struct segment *segment)
+{
+	if (!settings.bond_udp)
+		return verdict(VERDICT_NEXT, PLAIT_DIRECT_OTHER);
+	return later_fragment(skb, segment,
+			      !is_for_this_machine(&segment->destination) &&
+				      !is_towards_lan(skb, segment));
 }
 
 /*
@@ -113,8 +130,7 @@ int lan_ingress(struct __sk_buff *skb)
 	case PARSED_UDP:
 		return datagram_from_lan(skb, &segment);
 	case PARSED_LATER_FRAGMENT:
-		return first_was_steered(&segment) ? give_datagram(skb)
-						   : verdict(VERDICT_NEXT, PLAIT_DIRECT_OTHER);
+		return later_from_lan(skb, &segment);
 	case PARSED_TCP:
 		break;
 	}

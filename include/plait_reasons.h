@@ -42,6 +42,9 @@
 	X(JOIN_WITH_PAYLOAD, join_with_payload, "SYNs with MP_JOIN and a payload, dropped (plain-mode-08 §4.2)") \
 	X(UDP_STEERED, udp_steered, "datagrams of UDP sessions, or their fragments, given to the agent") \
 	X(UDP_UNSOLICITED, udp_unsolicited, "datagrams to a pool that no session expects, dropped (plain-mode-08 §5.1.1)") \
+	X(FRAGMENT_EARLY, fragment_early, "fragments kept until the first one of their datagram comes (plain-mode-08 §5.3.2)") \
+	X(FRAGMENT_LET_GO, fragment_let_go, "the same, let go when it came; the others are dropped") \
+	X(FRAGMENT_DROPPED, fragment_dropped, "fragments dropped: as their first one, too long to be kept, or more than are kept") \
 	X(UDP_QUEUE_FULL, udp_queue_full, "datagrams dropped: those before them have waited for udp_queue") \
 	X(UDP_SEND_FAILED, udp_send_failed, "datagrams the kernel would not send, such as too long ones") \
 	X(UDP_RECORD_CUT, udp_record_cut, "UDP sessions whose leg ended within a datagram") \

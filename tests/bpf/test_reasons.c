@@ -190,12 +190,21 @@ static void run_datagrams(bool seen[PLAIT_REASON_COUNT])
 {
 	struct plait_settings settings = stage_settings();
 	const struct recipe up = {HOST, SERVER, .protocol = IPPROTO_UDP};
+	struct recipe first = up, later = up;
 	struct stage *stage;
 
 	settings.bond_udp = 1;
 	stage = stage_open_with(CPE, &settings);
 	cr_expect_str_eq(stage_run_recipe(stage, "lan_ingress", &up),
 			 "pass mark 0x7000 udp_steered");
+	later.fragment = 1;
+	cr_expect_str_eq(stage_run_recipe(stage, "lan_ingress", &later), "drop fragment_early");
+	first.fragment = 0x2000;
+	cr_expect_str_eq(stage_run_recipe(stage, "lan_ingress", &first),
+			 "pass mark 0x7000 udp_steered fragment_let_go");
+	later.from = "10.0.0.3";
+	later.payload = (struct octets){long_payload, sizeof(long_payload)};
+	cr_expect_str_eq(stage_run_recipe(stage, "lan_ingress", &later), "drop fragment_dropped");
 	add_seen(stage, seen);
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /* Datagrams for the agent, plain-mode-08 §5.1.1 and §5.3: marked, whole or in fragments. */
+#include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <netinet/in.h>
 #include <unistd.h>
@@ -125,19 +126,82 @@ Test(udp, of_a_session_are_accounted)
 
 Test(udp, later_fragments_go_where_the_first_one_went)
 {
+	struct plait_policy_rule rule = {.in_use = 1,
+					 .source_port_last = 65535,
+					 .destination_port_first = 80,
+					 .destination_port_last = 80,
+					 .action = PLAIT_DIRECT};
 	struct stage *stage = cpe();
-	struct recipe fragment = up_v4;
+	struct recipe first = up_v4, later = up_v4;
 
-	fragment.fragment = 0x2000 | 185;
-	cr_expect_str_eq(up(stage, fragment), "next direct_other", "before its first one");
-	fragment.fragment = 0x2000;
-	cr_expect_str_eq(up(stage, fragment), GIVEN);
-	fragment.fragment = 0x2000 | 185;
-	cr_expect_str_eq(up(stage, fragment), GIVEN);
-	fragment.fragment = 370;
-	cr_expect_str_eq(up(stage, fragment), GIVEN);
-	fragment.from = "10.0.0.3";
-	cr_expect_str_eq(up(stage, fragment), "next direct_other", "another host's");
+	first.fragment = 0x2000;
+	cr_expect_str_eq(up(stage, first), GIVEN);
+	later.fragment = 0x2000 | 185;
+	cr_expect_str_eq(up(stage, later), GIVEN);
+	later.fragment = 370;
+	cr_expect_str_eq(up(stage, later), GIVEN);
+	later.from = "10.0.0.3";
+	cr_expect_str_eq(up(stage, later), "drop fragment_early", "another host's");
+	later.from = first.from;
+	first.to_port = 80;
+	stage_put_policy(stage, 0, &rule);
+	cr_expect_str_eq(up(stage, first), "next direct_policy", "the identification comes round");
+	cr_expect_str_eq(up(stage, later), "next direct_other");
+	rule.action = PLAIT_DROP;
+	stage_put_policy(stage, 0, &rule);
+	cr_expect_str_eq(up(stage, first), "drop drop_policy");
+	cr_expect_str_eq(up(stage, later), "drop fragment_dropped");
+}
+
+/* plain-mode-08 §5.3.2: queued "till the first fragment is received". */
+Test(udp, later_fragments_before_the_first_one_are_kept_for_it)
+{
+	struct stage *stage = cpe();
+	struct recipe first = up_v4, later = up_v4;
+
+	first.fragment = 0x2000;
+	for (uint16_t at = 3; at > 0; at--) {
+		later.fragment = (at < 3 ? 0x2000 : 0) | at;
+		cr_expect_str_eq(up(stage, later), "drop fragment_early");
+	}
+	cr_expect_str_eq(up(stage, first), GIVEN " fragment_let_go*3");
+	cr_expect_str_eq(up(stage, first), GIVEN, "once");
+}
+
+Test(udp, no_more_early_fragments_are_kept_than_a_datagram_can_have)
+{
+	static const uint8_t octets[2 * PLAIT_FRAME_MAX];
+	struct stage *stage = cpe();
+	struct recipe first = up_v4, later = up_v4;
+
+	first.fragment = 0x2000;
+	for (uint16_t at = 1; at <= 128; at++) {
+		later.fragment = 0x2000 | at;
+		cr_expect_str_eq(up(stage, later), "drop fragment_early", "%u", at);
+	}
+	later.fragment = 129;
+	cr_expect_str_eq(up(stage, later), "drop fragment_dropped");
+	cr_expect_str_eq(up(stage, first), GIVEN " fragment_let_go*128");
+	later.from = first.from = "10.0.0.3";
+	later.payload = (struct octets){octets, PLAIT_FRAME_MAX};
+	cr_expect_str_eq(up(stage, later), "drop fragment_dropped", "too long");
+	cr_expect_str_eq(up(stage, first), GIVEN);
+}
+
+/* Those that are not for the agent whatever their ports are. */
+Test(udp, early_fragments_to_this_machine_or_a_lan_are_left_to_the_kernel)
+{
+	struct stage *stage = cpe();
+	struct recipe later = up_v4;
+
+	later.fragment = 185;
+	stage_put_addr(stage, "local_addresses", "10.0.0.1", 0);
+	later.to = "10.0.0.1";
+	cr_expect_str_eq(up(stage, later), "next direct_other");
+	later.to = "10.1.0.7";
+	cr_expect_str_eq(up(stage, later), "next direct_other");
+	later.to = "239.1.1.1";
+	cr_expect_str_eq(up(stage, later), "next direct_other");
 }
 
 /* RFC 8200 §4.5: next header, reserved, offset and M, identification */
@@ -153,7 +217,7 @@ Test(udp, fragments_of_ipv6_too)
 	fragment.extra = FRAGMENT_HEADER(1, 7);
 	cr_expect_str_eq(up(stage, fragment), GIVEN);
 	fragment.extra = FRAGMENT_HEADER(1448, 8);
-	cr_expect_str_eq(up(stage, fragment), "next direct_other", "another datagram's");
+	cr_expect_str_eq(up(stage, fragment), "drop fragment_early", "another datagram's");
 	fragment.extra = FRAGMENT_HEADER(1448, 7);
 	cr_expect_str_eq(up(stage, fragment), GIVEN);
 	fragment.extra = FRAGMENT_HEADER(0, 9);
@@ -220,6 +284,32 @@ Test(udp, to_a_pool_are_for_the_socket_that_expects_them)
 	cr_expect_str_eq(stage_run_recipe(stage, "internet_ingress", &down), GIVEN);
 	down.fragment = 185;
 	cr_expect_str_eq(stage_run_recipe(stage, "internet_ingress", &down), GIVEN);
+}
+
+/* An address that flows have, a pool's or a host's own: what comes early is kept. */
+Test(udp, early_fragments_from_the_internet_are_kept_where_flows_are)
+{
+	struct stage *stage = stage_open(CONCENTRATOR);
+	struct plait_prefix_key anywhere = {};
+	struct recipe down = answer(), later = answer(), up = answer();
+
+	up.from = down.to, up.from_port = down.to_port;
+	up.to = down.from, up.to_port = down.from_port;
+	later.fragment = 185;
+	down.fragment = 0x2000;
+	cr_expect_str_eq(stage_run_recipe(stage, "internet_ingress", &later), "next direct_other");
+	stage_put(stage, "pool_prefixes", &anywhere, &(uint8_t){1});
+	stage_add_session(stage, &up);
+	cr_expect_str_eq(stage_run_recipe(stage, "internet_egress", &up), "next");
+	cr_expect_str_eq(stage_run_recipe(stage, "internet_ingress", &later),
+			 "drop fragment_early");
+	cr_expect_str_eq(stage_run_recipe(stage, "internet_ingress", &down),
+			 GIVEN " fragment_let_go");
+	down.from_port = 444;
+	cr_expect_str_eq(stage_run_recipe(stage, "internet_ingress", &down), "drop udp_unsolicited",
+			 "the identification comes round");
+	cr_expect_str_eq(stage_run_recipe(stage, "internet_ingress", &later),
+			 "drop fragment_dropped");
 }
 
 Test(udp, to_a_pool_are_not_for_a_socket_that_takes_from_anybody)

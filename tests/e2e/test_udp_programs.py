@@ -210,7 +210,8 @@ def test_T3_stun_server_behind_a_binding_answers_all_remotes():
     with let_in() as lab:
         lab.run("server", ["ip", "addr", "add", "203.0.113.3/24", "dev", "eth0"])
         with program(lab, "host", ["turnserver", "-n", "-S", "-L", lab.HOST_V4, "-p", "53",
-                                   "--no-cli", "--no-tls", "--no-dtls", "--log-file=stdout", "--simple-log",
+                                   "--no-cli", "--no-tls", "--no-dtls", "--log-file=stdout",
+                                   "--simple-log",
                                    f"--pidfile={lab.dir}/turn.pid", f"--db={lab.dir}/turn.db"],
                      "turn-host.log"):
             lab.wait_listening("host", 53)
