@@ -218,6 +218,17 @@ int udp_socket(struct bpf_sk_lookup *lookup)
 	return session || is_let_in(&segment) ? give_worker_s(lookup, &segment, session) : SK_PASS;
 }
 
+/* The kernel learns the path MTU, and what the agent sends leaves in fragments. */
+static __always_inline int other_from_internet(struct __sk_buff *skb)
+{
+	struct segment datagram;
+
+	if (is_error_for_us(skb, ETH_HLEN) ||
+	    (datagram_was_too_long(skb, ETH_HLEN, &datagram) && session_find(&datagram, DOWN)))
+		return steer_error(skb);
+	return VERDICT_NEXT;
+}
+
 SEC("tc")
 int internet_ingress(struct __sk_buff *skb)
 {
@@ -240,7 +251,7 @@ int internet_ingress(struct __sk_buff *skb)
 			       ? verdict(VERDICT_DROP, PLAIT_DROP_MALFORMED)
 			       : VERDICT_NEXT;
 	case PARSED_OTHER:
-		return is_error_for_us(skb, ETH_HLEN) ? steer_error(skb) : VERDICT_NEXT;
+		return other_from_internet(skb);
 	}
 	if (is_for_customers(&segment) && !on_customer_side(skb))
 		return verdict(VERDICT_DROP, PLAIT_SOURCE_NOT_ALLOWED);

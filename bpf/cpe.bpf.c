@@ -110,6 +110,17 @@ int udp_socket(struct bpf_sk_lookup *lookup)
 	return give_worker_s(lookup, &segment, session_find(&segment, UP));
 }
 
+/* The kernel learns the path MTU, and what the agent sends leaves in fragments. */
+static __always_inline int other_from_lan(struct __sk_buff *skb)
+{
+	struct segment datagram;
+
+	if (is_error_for_us(skb, ETH_HLEN) ||
+	    (datagram_was_too_long(skb, ETH_HLEN, &datagram) && session_find(&datagram, UP)))
+		return steer_error(skb);
+	return verdict(VERDICT_NEXT, PLAIT_DIRECT_OTHER);
+}
+
 SEC("tc")
 int lan_ingress(struct __sk_buff *skb)
 {
@@ -120,9 +131,7 @@ int lan_ingress(struct __sk_buff *skb)
 		return steer_let_go(skb, mark_of(PLAIT_MARK_STEER));
 	switch (parse_packet(skb, ETH_HLEN, &segment)) {
 	case PARSED_OTHER:
-		if (is_error_for_us(skb, ETH_HLEN))
-			return steer_error(skb);
-		return verdict(VERDICT_NEXT, PLAIT_DIRECT_OTHER);
+		return other_from_lan(skb);
 	case PARSED_MALFORMED:
 		if (segment.protocol == IPPROTO_UDP && !settings.bond_udp)
 			return verdict(VERDICT_NEXT, PLAIT_DIRECT_OTHER);

@@ -16,6 +16,7 @@ enum {
 	ICMP_DEST_UNREACH = 3,
 	ICMP_TIME_EXCEEDED = 11,
 	ICMP_PARAMETERPROB = 12,
+	ICMPV6_PKT_TOOBIG = 2,
 	ICMPV6_INFOMSG_MASK = 0x80, /* set: no error */
 };
 
@@ -89,6 +90,52 @@ static __always_inline bool is_error_for_us(struct __sk_buff *skb, __u32 l2_byte
 	ours = sk->state != BPF_TCP_LISTEN;
 	bpf_sk_release(sk);
 	return ours;
+}
+
+/* Where UDP begins in the quoted IPv6 packet, which may be a datagram's first fragment; or 0. */
+static __always_inline __u32 quoted_datagram(struct __sk_buff *skb, __u32 at, __u8 next)
+{
+	__u8 fragment[8]; /* RFC 8200 §4.5 */
+
+	if (next == IPPROTO_UDP)
+		return at;
+	if (next != IPPROTO_FRAGMENT || bpf_skb_load_bytes(skb, at, fragment, sizeof(fragment)) ||
+	    fragment[0] != IPPROTO_UDP || fragment[2] || fragment[3] & ~IPV6_MORE_FRAGMENTS)
+		return 0;
+	return at + sizeof(fragment);
+}
+
+/*
+ * Somewhere an IPv6 datagram that was sent from here is too long. Its answer, as far as
+ * addresses go, is `answer`; false if the packet says nothing of the kind. In IPv4 nobody says
+ * it: what is sent may be put in fragments on the way.
+ */
+static __always_inline bool datagram_was_too_long(struct __sk_buff *skb, __u32 l3,
+						  struct segment *answer)
+{
+	__u32 at = l3 + sizeof(struct ipv6hdr);
+	struct ipv6hdr outer, inner;
+	struct ports ports;
+	__u8 type;
+
+	if (bpf_skb_load_bytes(skb, l3, &outer, sizeof(outer)) || outer.version != 6 ||
+	    outer.nexthdr != IPPROTO_ICMPV6 || bpf_skb_load_bytes(skb, at, &type, sizeof(type)) ||
+	    type != ICMPV6_PKT_TOOBIG)
+		return false;
+	at += ICMP_HEADER_BYTES;
+	if (bpf_skb_load_bytes(skb, at, &inner, sizeof(inner)))
+		return false;
+	at = quoted_datagram(skb, at + sizeof(inner), inner.nexthdr);
+	if (!at || bpf_skb_load_bytes(skb, at, &ports, sizeof(ports)))
+		return false;
+	__builtin_memset(answer, 0, sizeof(*answer));
+	answer->protocol = IPPROTO_UDP;
+	answer->source.family = answer->destination.family = AF_INET6;
+	__builtin_memcpy(answer->source.ip, &inner.daddr, 16);
+	__builtin_memcpy(answer->destination.ip, &inner.saddr, 16);
+	answer->source.port = ports.destination;
+	answer->destination.port = ports.source;
+	return true;
 }
 
 /* On ingress: deliver it here, whomever it is addressed to. */

@@ -336,6 +336,50 @@ Test(udp, elsewhere_are_left_to_the_kernel)
 	cr_expect_str_eq(stage_run_recipe(stage, "internet_ingress", &down), "next");
 }
 
+/* Packet too big (RFC 4443 §3.2) about what was sent as `sent`, to who has it. */
+static const char *too_big(struct stage *stage, const char *ingress, const struct recipe *sent)
+{
+	struct packet error = packet_icmp_error("2001:db8:bad::1", sent, 2, 0);
+
+	return stage_run(stage, ingress, &error, (struct stage_context){});
+}
+
+static void are_heeded_if_too_long(struct stage *stage, const char *ingress,
+				   const struct recipe *up, struct recipe sent, const char *else_is)
+{
+	struct recipe tcp = sent;
+
+	tcp.protocol = IPPROTO_TCP;
+	cr_expect_str_eq(too_big(stage, ingress, &sent), else_is, "of no session");
+	stage_add_session(stage, up);
+	cr_expect_str_eq(too_big(stage, ingress, &sent), "pass mark 0x7000 steered_error");
+	cr_expect_str_eq(too_big(stage, ingress, &tcp), else_is);
+	sent.first_extension = IPPROTO_FRAGMENT;
+	sent.extra = (struct octets)FRAGMENT_HEADER(1, 7);
+	cr_expect_str_eq(too_big(stage, ingress, &sent), "pass mark 0x7000 steered_error",
+			 "its first fragment");
+	sent.extra = (struct octets)FRAGMENT_HEADER(1448, 7);
+	cr_expect_str_eq(too_big(stage, ingress, &sent), else_is, "a later one: no ports");
+	sent.extra = (struct octets){};
+	sent.first_extension = 0;
+	sent.to_port++;
+	cr_expect_str_eq(too_big(stage, ingress, &sent), else_is, "another port");
+}
+
+Test(udp, to_a_host_are_too_long_on_the_way)
+{
+	struct recipe sent = up_v6;
+
+	sent.from = up_v6.to, sent.from_port = up_v6.to_port;
+	sent.to = up_v6.from, sent.to_port = up_v6.from_port;
+	are_heeded_if_too_long(cpe(), "lan_ingress", &up_v6, sent, "next direct_other");
+}
+
+Test(udp, to_the_internet_are_too_long_on_the_way)
+{
+	are_heeded_if_too_long(stage_open(CONCENTRATOR), "internet_ingress", &up_v6, up_v6, "next");
+}
+
 /* Which socket takes it. A test run knows no interface but number 0. */
 
 static bool looked_up(struct stage *stage, const char *to)
