@@ -64,14 +64,14 @@ def read_options(octets):
 
 
 def read_packet(frame, outgoing):
-    """None for what is not IP."""
+    """None for what is not IP, or less than its header."""
     ether_type, = struct.unpack_from("!H", frame, 12)
     ip = frame[ETHERNET_BYTES:]
-    if ether_type == 0x0800:
+    if ether_type == 0x0800 and len(ip) >= 20:
         header, protocol = (ip[0] & 15) * 4, ip[9]
         l4 = ip[header:struct.unpack_from("!H", ip, 2)[0]]
         addresses, traffic_class = (ip[12:16], ip[16:20]), ip[1]
-    elif ether_type == 0x86dd:
+    elif ether_type == 0x86dd and len(ip) >= 40:
         protocol = ip[6]
         l4 = ip[40:40 + struct.unpack_from("!H", ip, 4)[0]]
         addresses, traffic_class = (ip[8:24], ip[24:40]), (ip[0] << 4 | ip[1] >> 4) & 0xff
