@@ -188,6 +188,37 @@ Test(udp, no_more_early_fragments_are_kept_than_a_datagram_can_have)
 	cr_expect_str_eq(up(stage, first), GIVEN);
 }
 
+/* All that is known of fragments is half a minute older: its first eight octets are the time. */
+static void pass_half_a_minute(struct stage *stage)
+{
+	int map = stage_map(stage, "fragments");
+	struct plait_fragment_key key, *last = NULL;
+	uint64_t value[2];
+
+	while (!bpf_map_get_next_key(map, last, &key)) {
+		cr_assert_eq(bpf_map_lookup_elem(map, &key, value), 0);
+		value[0] -= 30ULL * 1000 * 1000 * 1000;
+		cr_assert_eq(bpf_map_update_elem(map, &key, value, BPF_ANY), 0);
+		last = &key;
+	}
+}
+
+Test(udp, fragments_are_remembered_for_half_a_minute)
+{
+	struct stage *stage = cpe();
+	struct recipe first = up_v4, later = up_v4;
+
+	first.fragment = 0x2000;
+	later.fragment = 185;
+	cr_expect_str_eq(up(stage, later), "drop fragment_early");
+	pass_half_a_minute(stage);
+	cr_expect_str_eq(up(stage, first), GIVEN, "of another datagram");
+	cr_expect_str_eq(up(stage, later), GIVEN);
+	pass_half_a_minute(stage);
+	cr_expect_str_eq(up(stage, later), "drop fragment_early");
+	cr_expect_str_eq(up(stage, first), GIVEN " fragment_let_go");
+}
+
 /* Those that are not for the agent whatever their ports are. */
 Test(udp, early_fragments_to_this_machine_or_a_lan_are_left_to_the_kernel)
 {
