@@ -151,22 +151,22 @@ struct {
 	__uint(max_entries, 16384);
 	__type(key, struct plait_addr); /* port 0 */
 	__type(value, __u8);
-} datagram_addresses SEC(".maps");
+} flow_addresses SEC(".maps");
 
-static __always_inline void note_datagram_address(const struct segment *segment)
+static __always_inline void note_flow_address(const struct segment *segment)
 {
 	struct plait_addr address = segment->source;
 	__u8 yes = 1;
 
 	address.port = 0;
 	if (segment->protocol == IPPROTO_UDP &&
-	    !bpf_map_lookup_elem(&datagram_addresses, &address) && !is_local_address(&address))
-		bpf_map_update_elem(&datagram_addresses, &address, &yes, BPF_ANY);
+	    !bpf_map_lookup_elem(&flow_addresses, &address) && !is_local_address(&address))
+		bpf_map_update_elem(&flow_addresses, &address, &yes, BPF_ANY);
 }
 
 static __always_inline bool has_datagrams(const struct plait_addr *address)
 {
-	return bpf_map_lookup_elem(&datagram_addresses, address);
+	return bpf_map_lookup_elem(&flow_addresses, address);
 }
 
 /* Or the first fragment of one. Nobody is told that nobody waits for it (plain-mode-08 §5.1.1). */
@@ -293,7 +293,7 @@ int internet_egress(struct __sk_buff *skb)
 	session = session_find(&segment, UP);
 	if (session) {
 		session_account(session, skb, UP, segment.flags);
-		note_datagram_address(&segment);
+		note_flow_address(&segment);
 	} else if (is_syn(&segment)) {
 		forget_lapsed(&segment, UP);
 	}
