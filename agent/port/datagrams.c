@@ -48,10 +48,12 @@ static int ask_for_addresses(int fd, int family)
 				 : socket_set(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
 }
 
-/* Datagrams of one flow and length that came together are read together. */
-static int take_runs(int fd)
+/* Room for a burst; datagrams of one flow and length that came together are read together. */
+static int take_bursts(int fd)
 {
-	return socket_set(fd, SOL_UDP, UDP_GRO, 1);
+	int err = socket_set(fd, SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BYTES);
+
+	return err ? err : socket_set(fd, SOL_UDP, UDP_GRO, 1);
 }
 
 int datagram_listen(const struct plait_addr *loopback)
@@ -64,9 +66,7 @@ int datagram_listen(const struct plait_addr *loopback)
 	if (!err)
 		err = ask_for_addresses(fd, loopback->family);
 	if (!err)
-		err = take_runs(fd);
-	if (!err)
-		err = socket_set(fd, SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BYTES);
+		err = take_bursts(fd);
 	if (!err)
 		err = socket_bind(fd, loopback);
 	return err ? socket_close_with(fd, err) : fd;
@@ -108,7 +108,7 @@ int datagram_dial(const struct plait_addr *from, const struct plait_addr *to, ui
 		return fd;
 	err = leave_in_fragments(fd, to->family);
 	if (!err)
-		err = take_runs(fd);
+		err = take_bursts(fd);
 	if (!err && dscp)
 		err = socket_set_dscp(fd, dscp);
 	if (!err && from)
