@@ -159,8 +159,8 @@ static __always_inline void note_flow_address(const struct segment *segment)
 	__u8 yes = 1;
 
 	address.port = 0;
-	if (segment->protocol == IPPROTO_UDP &&
-	    !bpf_map_lookup_elem(&flow_addresses, &address) && !is_local_address(&address))
+	if (segment->protocol == IPPROTO_UDP && !bpf_map_lookup_elem(&flow_addresses, &address) &&
+	    !is_local_address(&address))
 		bpf_map_update_elem(&flow_addresses, &address, &yes, BPF_ANY);
 }
 

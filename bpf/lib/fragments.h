@@ -166,9 +166,12 @@ static __always_inline enum fragment_fate fate_by(int verdict_of_first)
 	}
 }
 
-/* The datagram's first fragment got this verdict; the others will get it too. */
-static __always_inline int first_fragment(struct __sk_buff *skb, const struct segment *segment,
-					  int verdict_of_first)
+/*
+ * The datagram's first fragment got this verdict; the others will get it too. Not inline, for
+ * the verifier would follow it for each way that a policy can lead here.
+ */
+static __noinline int first_fragment(struct __sk_buff *skb, const struct segment *segment,
+				     int verdict_of_first)
 {
 	struct plait_fragment_key key = fragment_key(segment);
 	struct fragment_value *known = bpf_map_lookup_elem(&fragments, &key);
