@@ -11,6 +11,7 @@
 #include "lib/dscp.h"
 #include "lib/fragments.h"
 #include "lib/hold.h"
+#include "lib/hold_datagram.h"
 #include "lib/icmp.h"
 #include "lib/parse.h"
 #include "lib/prefixes.h"
@@ -76,6 +77,27 @@ static __always_inline int capable_syn(struct __sk_buff *skb, const struct segme
 	return hold_leg(skb, segment);
 }
 
+/* A PM option with U, where datagram mode has it (plain-mode-03, "UDP Traffic"). */
+static __always_inline bool is_tcp_formatted(struct __sk_buff *skb, const struct segment *segment)
+{
+	__u8 option[3];
+
+	return segment->header_bytes >= sizeof(struct tcphdr) + PLAIT_PM_LEN_V4_PORT &&
+	       !(segment->flags & (TCP_SYN | TCP_RST | TCP_FIN)) &&
+	       !bpf_skb_load_bytes(skb, segment->l4_offset + sizeof(struct tcphdr), option,
+				   sizeof(option)) &&
+	       option[0] == PLAIT_TCPOPT_MPTCP && option[2] >> 4 == PLAIT_MPTCP_PM &&
+	       option[2] & PLAIT_PM_U;
+}
+
+/* Of a subscriber without a binding, or that XDP knew no next hop for; or nobody's. */
+static __always_inline int tcp_formatted(struct __sk_buff *skb, const struct segment *segment)
+{
+	if (!is_within(&allowed, &segment->source))
+		return verdict(VERDICT_DROP, PLAIT_DATAGRAM_SOURCE);
+	return hold_datagram(skb);
+}
+
 SEC("tc")
 int customer_ingress(struct __sk_buff *skb)
 {
@@ -87,6 +109,9 @@ int customer_ingress(struct __sk_buff *skb)
 		return steer_error(skb);
 	if (parse_packet(skb, ETH_HLEN, &segment) != PARSED_TCP)
 		return VERDICT_NEXT;
+	if (settings.udp == PLAIT_UDP_DATAGRAM && is_tcp_formatted(skb, &segment) &&
+	    bpf_map_lookup_elem(&customer_addresses, &segment.destination))
+		return tcp_formatted(skb, &segment);
 	note_answer(&segment);
 	if (!is_for_customers(&segment))
 		return VERDICT_NEXT;
@@ -169,6 +194,15 @@ static __always_inline bool has_datagrams(const struct plait_addr *address)
 	return bpf_map_lookup_elem(&flow_addresses, address);
 }
 
+/* Without pools, datagram mode has ports of this machine's addresses. */
+static __always_inline bool is_of_datagram_mode(const struct segment *segment)
+{
+	__u16 port = bpf_ntohs(segment->destination.port);
+
+	return settings.udp == PLAIT_UDP_DATAGRAM && port >= settings.datagram_port_first &&
+	       port <= settings.datagram_port_last;
+}
+
 /* Or the first fragment of one. Nobody is told that nobody waits for it (plain-mode-08 §5.1.1). */
 static __always_inline int datagram_with_ports(struct __sk_buff *skb, const struct segment *segment)
 {
@@ -178,7 +212,8 @@ static __always_inline int datagram_with_ports(struct __sk_buff *skb, const stru
 	if (session)
 		session_account(session, skb, DOWN, segment->flags);
 	if (is_local_address(&segment->destination))
-		return VERDICT_NEXT;
+		return is_of_datagram_mode(segment) ? verdict(VERDICT_DROP, PLAIT_UDP_UNSOLICITED)
+						    : VERDICT_NEXT;
 	sk = lookup_datagram(skb, segment);
 	if (sk)
 		bpf_sk_release(sk);

@@ -6,9 +6,11 @@
  */
 #include "lib/count.h"
 #include "lib/udp.h"
+#include "lib/datagram_senders.h"
 #include "lib/dscp.h"
 #include "lib/fragments.h"
 #include "lib/hold.h"
+#include "lib/hold_datagram.h"
 #include "lib/icmp.h"
 #include "lib/parse.h"
 #include "lib/policy.h"
@@ -25,9 +27,23 @@ struct {
 	__type(value, __u8);
 } concentrators SEC(".maps");
 
+/*
+ * Datagram mode: XDP has seen it already. If it has a binding, XDP could not send it, and
+ * has counted why: it goes direct, as fragments do.
+ */
+static __always_inline int bond_datagram(struct __sk_buff *skb, const struct segment *segment)
+{
+	if (segment->is_first_fragment || bpf_map_lookup_elem(&datagram_senders, &segment->source))
+		return VERDICT_NEXT;
+	return hold_datagram(skb);
+}
+
 static __always_inline int bond(struct __sk_buff *skb, const struct segment *segment)
 {
-	return segment->protocol == IPPROTO_TCP ? hold_plain(skb, segment) : give_datagram(skb);
+	if (segment->protocol == IPPROTO_TCP)
+		return hold_plain(skb, segment);
+	return settings.udp == PLAIT_UDP_DATAGRAM ? bond_datagram(skb, segment)
+						  : give_datagram(skb);
 }
 
 static __always_inline int new_connection(struct __sk_buff *skb, const struct segment *segment)
@@ -68,7 +84,7 @@ static __always_inline int datagram_with_ports(struct __sk_buff *skb, const stru
 {
 	struct plait_session_value *session;
 
-	if (!settings.bond_udp)
+	if (settings.udp == PLAIT_UDP_LEFT)
 		return verdict(VERDICT_NEXT, PLAIT_DIRECT_OTHER);
 	session = session_find(segment, UP);
 	if (!session)
@@ -81,13 +97,13 @@ static __always_inline int datagram_from_lan(struct __sk_buff *skb, const struct
 {
 	int done = datagram_with_ports(skb, segment);
 
-	return segment->is_first_fragment && settings.bond_udp ? first_fragment(skb, segment, done)
+	return segment->is_first_fragment && settings.udp ? first_fragment(skb, segment, done)
 							       : done;
 }
 
 static __always_inline int later_from_lan(struct __sk_buff *skb, const struct segment *segment)
 {
-	if (!settings.bond_udp)
+	if (settings.udp == PLAIT_UDP_LEFT)
 		return verdict(VERDICT_NEXT, PLAIT_DIRECT_OTHER);
 	return later_fragment(skb, segment,
 			      !is_for_this_machine(&segment->destination) &&
@@ -133,7 +149,7 @@ int lan_ingress(struct __sk_buff *skb)
 	case PARSED_OTHER:
 		return other_from_lan(skb);
 	case PARSED_MALFORMED:
-		if (segment.protocol == IPPROTO_UDP && !settings.bond_udp)
+		if (segment.protocol == IPPROTO_UDP && settings.udp == PLAIT_UDP_LEFT)
 			return verdict(VERDICT_NEXT, PLAIT_DIRECT_OTHER);
 		return verdict(VERDICT_DROP, PLAIT_DROP_MALFORMED);
 	case PARSED_UDP:

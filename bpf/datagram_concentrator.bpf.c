@@ -36,8 +36,7 @@ static __always_inline int without_binding(const struct receiving *in, enum opti
 	return datagram_verdict(XDP_PASS, PLAIT_DATAGRAM_NEW);
 }
 
-SEC("xdp.frags")
-int datagram_customer(struct xdp_md *ctx)
+static __always_inline int from_customer(struct xdp_md *ctx)
 {
 	struct receiving in;
 	enum option_found option;
@@ -55,8 +54,7 @@ int datagram_customer(struct xdp_md *ctx)
 	return receive_of_binding(ctx, &in, CONCENTRATOR, option);
 }
 
-SEC("xdp.frags")
-int datagram_internet(struct xdp_md *ctx)
+static __always_inline int from_internet(struct xdp_md *ctx)
 {
 	struct sending out;
 	enum looked_at looked;
@@ -70,6 +68,27 @@ int datagram_internet(struct xdp_md *ctx)
 	if (is_forbidden(&out.packet.source) || !out.packet.source.port)
 		return datagram_verdict(XDP_DROP, PLAIT_DATAGRAM_FORBIDDEN);
 	return send_of_binding(ctx, &out, CONCENTRATOR);
+}
+
+SEC("xdp")
+int datagram_customer(struct xdp_md *ctx)
+{
+	return from_customer(ctx);
+}
+
+SEC("xdp")
+int datagram_internet(struct xdp_md *ctx)
+{
+	return from_internet(ctx);
+}
+
+/* An interface that is both has room for one program. */
+SEC("xdp")
+int datagram_both(struct xdp_md *ctx)
+{
+	int verdict = from_customer(ctx);
+
+	return verdict == XDP_PASS ? from_internet(ctx) : verdict;
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

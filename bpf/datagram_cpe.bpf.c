@@ -42,7 +42,7 @@ static __always_inline int from_host(struct xdp_md *ctx, struct sending *out)
 	return send_of_binding(ctx, out, CPE);
 }
 
-SEC("xdp.frags")
+SEC("xdp")
 int datagram_lan(struct xdp_md *ctx)
 {
 	struct sending out;
@@ -64,7 +64,7 @@ static __always_inline int without_option(const struct packet *packet, enum plai
 	return datagram_verdict(XDP_DROP, reason);
 }
 
-SEC("xdp.frags")
+SEC("xdp")
 int datagram_link(struct xdp_md *ctx)
 {
 	struct receiving in;

@@ -18,6 +18,7 @@ enum {
 	PLAIT_MAX_PREFIXES = 64,
 	PLAIT_FRAME_MAX = 2048, /* longest SYN that is held, octets with Ethernet header */
 	PLAIT_RING_BYTES = 1 << 20, /* per worker */
+	PLAIT_DATAGRAM_RING_BYTES = 1 << 19,
 };
 
 /*
@@ -116,6 +117,13 @@ struct plait_binding_value {
 	__u32 pad;
 };
 
+/* What becomes of UDP. */
+enum plait_udp {
+	PLAIT_UDP_LEFT = 0, /* to the kernel */
+	PLAIT_UDP_STREAM = 1, /* CPE: given to the agent, packet by packet */
+	PLAIT_UDP_DATAGRAM = 2, /* the first packet of a binding is held; XDP has the rest */
+};
+
 /* What a policy rule asks for. design W4, plain-mode-08 §4.2 and §4.4.1. */
 enum plait_action {
 	PLAIT_BOND = 0,
@@ -135,7 +143,10 @@ struct plait_policy_rule {
 	enum plait_action action;
 };
 
-/* Ring buffer record: one held SYN, as it arrived; cut after frame_bytes of the frame. */
+/*
+ * Ring buffer record: one held SYN, or the first packet of a binding in datagram mode
+ * (ifindex and frame only), as it arrived; cut after frame_bytes of the frame.
+ */
 struct plait_held_syn {
 	__u32 ifindex;
 	__u16 frame_bytes;
@@ -161,7 +172,9 @@ struct plait_settings {
 	/* loopback ports of listeners for SYNs let go, by worker * 2 + enum plait_side */
 	__be16 listener_v4[PLAIT_MAX_LISTENERS];
 	__be16 listener_v6[PLAIT_MAX_LISTENERS];
-	__u32 bond_udp; /* CPE: the policy is for UDP too */
+	enum plait_udp udp; /* CPE: what the policy bonds; concentrator: datagrams or not */
+	/* concentrator: ports of its own addresses that datagram mode has; host byte order */
+	__u16 datagram_port_first, datagram_port_last;
 	__u32 hold; /* 0: the kernel answers SYNs with a payload at once */
 	/* CPE: where a listener for MP_JOINs is for each port of a binding; port 0 */
 	struct plait_addr join_v4, join_v6;

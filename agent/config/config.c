@@ -12,6 +12,7 @@
 #include "document.h"
 #include "readers.h"
 #include "table/deterministic.h"
+#include "table/pool.h"
 #include "value.h"
 #include "walk.h"
 
@@ -200,6 +201,46 @@ static int check_bindings(struct walk *walk, const struct node *node, void *into
 	return 0;
 }
 
+/* A TCP-formatted packet has the remote's port in its option, and needs one of its own. */
+static int check_datagram(struct walk *walk, const struct node *node)
+{
+	const struct config *config = walk->config;
+
+	if (config->role != ROLE_CPE || config->udp != UDP_DATAGRAM)
+		return 0;
+	for (unsigned int i = 0; i < config->concentrator_count; i++)
+		if (!config->concentrators[i].port)
+			return walk_fail(walk, node_value(node, "udp"),
+					 "udp: datagram needs a port of each concentrator, and %s "
+					 "has port: preserve",
+					 config->concentrators[i].name);
+	return 0;
+}
+
+static int check_root(struct walk *walk, const struct node *node, void *into, const void *with)
+{
+	int err = check_datagram(walk, node);
+
+	return err ? err : check_bindings(walk, node, into, with);
+}
+
+/* Ports are given out evenly to even and odd ones. */
+static int read_own_ports(struct walk *walk, const struct node *node, void *into, const void *with)
+{
+	struct {
+		__u16 first, last;
+	} ports;
+	int err = config_read_port_range(walk, node, &ports, NULL);
+
+	if (err)
+		return err;
+	if (ports.first < POOL_FIRST_PORT || ports.first % 2 || ports.last % 2 == 0)
+		return walk_expected(walk, node,
+				     "ports from 1024 up, from an even one to an odd one");
+	memcpy(into, &ports, sizeof(ports));
+	return 0;
+}
+
 /* Elements that do not start out as zeros */
 
 static int read_link(struct walk *walk, const struct node *node, void *into, const void *mapping)
@@ -259,6 +300,8 @@ static const char *const handshake_words[] = {"faithful", "eager", NULL};
 static const char *const use_words[] = {"always", "overflow", "backup", NULL};
 static const char *const action_words[] = {"bond", "direct", "drop", NULL};
 static const char *const parity_words[] = {"any", "keep", NULL};
+static const char *const distribution_words[] = {"flow", "packet", NULL};
+static const char *const attach_words[] = {"auto", "native", "generic", NULL};
 static const char *const log_per_words[] = {"block", "session", "off", NULL};
 static const char *const translation_words[] = {"shared", "one-to-one", "prefix", "deterministic",
 						NULL};
@@ -411,6 +454,13 @@ static const struct key binding_log_keys[] = {
 };
 static const struct mapping binding_log = MAPPING(binding_log_keys, .check = check_binding_log);
 
+#define IN_DATAGRAM(field) AT(datagram.field)
+static const struct key datagram_keys[] = {
+	{"distribution", walk_word, distribution_words, IN_DATAGRAM(distribution), FOR_CPE},
+	{"attach", walk_word, attach_words, IN_DATAGRAM(attach), FOR_BOTH},
+	{"ports", read_own_ports, NULL, IN_DATAGRAM(port_first), FOR_BOTH},
+};
+static const struct mapping datagram = MAPPING(datagram_keys);
 static const struct key preserve_keys[] = {
 	{"ipv4", walk_bool, NULL, AT(preserve_source_v4), FOR_BOTH},
 	{"ipv6", walk_bool, NULL, AT(preserve_source_v6), FOR_BOTH},
@@ -468,6 +518,7 @@ static const struct key root_keys[] = {
 	{"congestion_control", walk_word, congestion_words, AT(congestion), FOR_BOTH},
 	{"udp", config_read_udp, NULL, AT(udp), FOR_BOTH},
 	{"udp_queue", walk_duration, &udp_queue_ms, AT(udp_queue_ms), FOR_BOTH},
+	{"datagram", walk_mapping, &datagram, 0, FOR_BOTH},
 	{"preserve_source", walk_mapping, &preserve, 0, FOR_BOTH},
 	{"dscp", read_dscp, &dscp, AT(dscp), FOR_BOTH},
 	{"fastclose_on_expiry", walk_bool, NULL, AT(fastclose_on_expiry), FOR_BOTH},
@@ -476,7 +527,7 @@ static const struct key root_keys[] = {
 	{"workers", walk_number, &workers, AT(workers), FOR_BOTH},
 	{"drain", walk_duration, NULL, AT(drain_ms), FOR_BOTH},
 };
-static const struct mapping root = MAPPING(root_keys, .check = check_bindings);
+static const struct mapping root = MAPPING(root_keys, .check = check_root);
 
 /* Which keys there may be depends on the role, so it is read before all others. */
 static int read_role(struct walk *walk, const struct node *node)
@@ -507,10 +558,30 @@ const struct config_subscriber *config_subscriber_of(const struct config *config
 	return NULL;
 }
 
+struct plait_addr config_nearest_customer_address(const struct config *config,
+						  const struct plait_addr *cpe)
+{
+	struct plait_addr nearest = {};
+	unsigned int most = 0;
+
+	for (unsigned int i = 0; i < config->customer_address_count; i++) {
+		const struct plait_addr *own = &config->customer_addresses[i];
+		unsigned int common = addr_common_bits(own, cpe);
+
+		if (own->family == cpe->family && (!nearest.family || common > most)) {
+			nearest = *own;
+			most = common;
+		}
+	}
+	return nearest;
+}
+
 static void set_defaults(struct config *config)
 {
 	strcpy(config->name, role_words[config->role]);
 	config->udp = config->role == ROLE_CPE ? UDP_STREAM : UDP_BOTH;
+	config->datagram.port_first = 61000; /* above what Linux gives to connections */
+	config->datagram.port_last = 65535;
 	config->preserve_source_v6 = true;
 	config->dscp.leg = config->dscp.plain = CONFIG_DSCP_PRESERVE;
 	config->lifetimes.tcp_established_ms = 7440 * 1000;

@@ -46,6 +46,9 @@ enum config_selection {
 enum config_congestion { CONGESTION_PLAIT, CONGESTION_SYSTEM };
 enum config_handshake { HANDSHAKE_FAITHFUL, HANDSHAKE_EAGER };
 enum config_udp { UDP_STREAM, UDP_DATAGRAM, UDP_BOTH, UDP_OFF };
+/* Where XDP programs are attached: where the driver has room for them, else in the stack. */
+enum config_attach { ATTACH_AUTO, ATTACH_NATIVE, ATTACH_GENERIC };
+enum config_distribution { DISTRIBUTION_FLOW, DISTRIBUTION_PACKET };
 enum config_translation {
 	TRANSLATION_SHARED,
 	TRANSLATION_ONE_TO_ONE,
@@ -125,6 +128,18 @@ struct config_dscp {
 	unsigned int plain; /* CPE: lan; concentrator: internet */
 };
 
+/* Datagram mode. */
+struct config_datagram {
+	enum config_distribution distribution; /* CPE: what of a host's takes one link */
+	enum config_attach attach;
+	/*
+	 * Of this machine's own addresses, kept from the kernel's connections: CPE: of its
+	 * links; concentrator: external ports where there are no pools. Host byte order,
+	 * both parts of the range; first even and last odd.
+	 */
+	__u16 port_first, port_last;
+};
+
 struct config_lifetimes { /* milliseconds */
 	uint32_t tcp_established_ms; /* default 7440 s (RFC 5382 REQ-5) */
 	uint32_t tcp_transitory_ms; /* default 240 s */
@@ -139,6 +154,7 @@ struct config {
 	enum config_handshake handshake;
 	enum config_congestion congestion;
 	enum config_udp udp;
+	struct config_datagram datagram;
 	bool preserve_source_v4, preserve_source_v6;
 	struct config_dscp dscp;
 	bool fastclose_on_expiry;
@@ -193,6 +209,13 @@ static inline uint8_t config_dscp(unsigned int configured, uint8_t received)
 /* Who has this source address; NULL: nobody that has a name. */
 const struct config_subscriber *config_subscriber_of(const struct config *config,
 						     const struct plait_addr *addr);
+
+/*
+ * Of the concentrator's addresses the one that has most in common with a CPE's, which knows
+ * it by that; port 0. Family 0: there is none of that family.
+ */
+struct plait_addr config_nearest_customer_address(const struct config *config,
+						  const struct plait_addr *cpe);
 
 /* Where a file is wrong, in words: "lan.interfaces: expected a list". */
 struct config_error {

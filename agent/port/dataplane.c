@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/if_link.h>
 #include <linux/magic.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -28,7 +29,7 @@
 #define ATTACH_TCX_EGRESS  ((enum bpf_attach_type)47)
 
 enum {
-	MAX_LINKS = 4 * PLAIT_MAX_INTERFACES + 1,
+	LINKS_MAX = 4 * PLAIT_MAX_INTERFACES + 1,
 	CPUS_MAX = 1024,
 	KEY_BYTES_MAX = 64,
 	VALUE_BYTES_MAX = 128
@@ -36,6 +37,8 @@ enum {
 
 struct dataplane {
 	struct bpf_object *object;
+	struct bpf_object *more; /* dataplane_add(); NULL: not yet */
+	struct bpf_object *in_stack; /* the same programs once more */
 	char pin_dir[PATH_MAX / 4];
 	int sessions_fd, lapsed_fd, answers_fd, packet_counters_fd;
 	unsigned int workers;
@@ -43,7 +46,7 @@ struct dataplane {
 	struct plait_agent_counters *counters;
 	size_t counters_bytes;
 	unsigned int link_count;
-	int link_fd[MAX_LINKS];
+	int link_fd[LINKS_MAX];
 };
 
 static int log_libbpf(enum libbpf_print_level level, const char *format, va_list arguments)
@@ -84,7 +87,7 @@ static int make_pin_dir(struct dataplane *dataplane, const char *name)
 static bool is_pinned_map(const char *name)
 {
 	return !strchr(name, '.') && strcmp(name, "scratch") && strcmp(name, "held_syns") &&
-	       strcmp(name, "udp_sockets");
+	       strcmp(name, "held_datagrams") && strcmp(name, "udp_sockets");
 }
 
 static void pin_path(const struct dataplane *dataplane, const char *map, char path[PATH_MAX / 2])
@@ -92,12 +95,12 @@ static void pin_path(const struct dataplane *dataplane, const char *map, char pa
 	snprintf(path, PATH_MAX / 2, "%s/%s", dataplane->pin_dir, map);
 }
 
-static void unpin_all(struct dataplane *dataplane)
+static void unpin_all(const struct dataplane *dataplane, const struct bpf_object *object)
 {
 	char path[PATH_MAX / 2];
 	struct bpf_map *map;
 
-	bpf_object__for_each_map(map, dataplane->object) {
+	bpf_object__for_each_map(map, object) {
 		if (!is_pinned_map(bpf_map__name(map)))
 			continue;
 		pin_path(dataplane, bpf_map__name(map), path);
@@ -110,7 +113,7 @@ static bool is_kept(const char *name)
 {
 	return !strcmp(name, "sessions") || !strcmp(name, "lapsed_sessions") ||
 	       !strcmp(name, "bindings") || !strcmp(name, "packet_counters") ||
-	       !strcmp(name, "agent_counters");
+	       !strcmp(name, "agent_counters") || !strcmp(name, "datagram_senders");
 }
 
 static bool fits(const char *path, const struct bpf_map *map)
@@ -155,23 +158,29 @@ static int make_room(const char *path, const struct bpf_map *map)
 	return err;
 }
 
-static int choose_pins(struct dataplane *dataplane)
+static int choose_pin(const struct dataplane *dataplane, struct bpf_map *map)
 {
 	char path[PATH_MAX / 2];
-	struct bpf_map *map;
 	int err;
 
+	if (!is_pinned_map(bpf_map__name(map)))
+		return 0;
+	pin_path(dataplane, bpf_map__name(map), path);
+	err = make_room(path, map);
+	return err ? err : bpf_map__set_pin_path(map, path);
+}
+
+static int choose_pins(struct dataplane *dataplane)
+{
+	struct bpf_map *map;
+	int err = 0;
+
 	bpf_object__for_each_map(map, dataplane->object) {
-		if (!is_pinned_map(bpf_map__name(map)))
-			continue;
-		pin_path(dataplane, bpf_map__name(map), path);
-		err = make_room(path, map);
-		if (!err)
-			err = bpf_map__set_pin_path(map, path);
+		err = choose_pin(dataplane, map);
 		if (err)
-			return err;
+			break;
 	}
-	return 0;
+	return err;
 }
 
 static int open_rings(struct dataplane *dataplane)
@@ -213,20 +222,19 @@ static void clear(int fd, void *key)
 		;
 }
 
-static int set_sizes(struct dataplane *dataplane, const struct dataplane_size *sizes)
+static int set_sizes(const struct bpf_object *object, const struct dataplane_size *sizes)
 {
 	int err = 0;
 
 	for (; !err && sizes->map; sizes++)
-		err = bpf_map__set_max_entries(
-			bpf_object__find_map_by_name(dataplane->object, sizes->map),
-			sizes->entries);
+		err = bpf_map__set_max_entries(bpf_object__find_map_by_name(object, sizes->map),
+					       sizes->entries);
 	return err;
 }
 
 static int load(struct dataplane *dataplane, const struct dataplane_size *sizes)
 {
-	int err = set_sizes(dataplane, sizes);
+	int err = set_sizes(dataplane->object, sizes);
 
 	if (!err)
 		err = choose_pins(dataplane);
@@ -280,6 +288,73 @@ int dataplane_open(struct dataplane **out, const void *elf, size_t elf_bytes,
 	return 0;
 }
 
+/* One that the object of an instance has, too, is that one. */
+static int map_fd(const struct dataplane *dataplane, const char *map)
+{
+	int fd = bpf_object__find_map_fd_by_name(dataplane->object, map);
+
+	return fd < 0 && dataplane->more ? bpf_object__find_map_fd_by_name(dataplane->more, map)
+					 : fd;
+}
+
+static int share_maps(const struct dataplane *dataplane, struct bpf_object *more)
+{
+	struct bpf_map *map;
+	int err = 0;
+
+	bpf_object__for_each_map(map, more) {
+		int fd = map_fd(dataplane, bpf_map__name(map));
+
+		err = fd >= 0 ? bpf_map__reuse_fd(map, fd) : choose_pin(dataplane, map);
+		if (err)
+			break;
+	}
+	return err;
+}
+
+/*
+ * In the driver a packet may come in pieces. In the stack it need not, and better does not:
+ * for programs that can have it so, the stack makes packets with too little headroom anew,
+ * and forgets the length of their MAC header, on which TC programs behind it rely (Linux
+ * 6.18).
+ */
+static void take_packets_in_pieces(struct bpf_object *object)
+{
+	struct bpf_program *program;
+
+	bpf_object__for_each_program(program, object)
+		bpf_program__set_flags(program, BPF_F_XDP_HAS_FRAGS);
+}
+
+static int load_more(const struct dataplane *dataplane, struct bpf_object *more,
+		     const struct dataplane_size *sizes)
+{
+	int err = set_sizes(more, sizes);
+
+	if (!err)
+		err = share_maps(dataplane, more);
+	return err ? err : bpf_object__load(more);
+}
+
+int dataplane_add(struct dataplane *dataplane, const void *elf, size_t elf_bytes,
+		  const struct dataplane_size *sizes)
+{
+	static const struct dataplane_size as_they_are;
+	int err;
+
+	dataplane->more = bpf_object__open_mem(elf, elf_bytes, NULL);
+	if (!dataplane->more)
+		return -errno;
+	take_packets_in_pieces(dataplane->more);
+	err = load_more(dataplane, dataplane->more, sizes);
+	if (err)
+		return err;
+	dataplane->in_stack = bpf_object__open_mem(elf, elf_bytes, NULL);
+	if (!dataplane->in_stack)
+		return -errno;
+	return load_more(dataplane, dataplane->in_stack, &as_they_are);
+}
+
 void dataplane_detach(struct dataplane *dataplane)
 {
 	while (dataplane && dataplane->link_count)
@@ -297,10 +372,14 @@ void dataplane_close(struct dataplane *dataplane)
 		if (dataplane->ring_fd[i] > 0)
 			close(dataplane->ring_fd[i]);
 	if (dataplane->pin_dir[0]) {
-		unpin_all(dataplane);
+		unpin_all(dataplane, dataplane->object);
+		if (dataplane->more)
+			unpin_all(dataplane, dataplane->more);
 		rmdir(dataplane->pin_dir);
 		rmdir(PIN_ROOT); /* fails while another instance runs */
 	}
+	bpf_object__close(dataplane->in_stack);
+	bpf_object__close(dataplane->more);
 	bpf_object__close(dataplane->object);
 	free(dataplane);
 }
@@ -323,7 +402,7 @@ int dataplane_attach(struct dataplane *dataplane, const char *program, unsigned 
 {
 	int fd;
 
-	if (dataplane->link_count == MAX_LINKS)
+	if (dataplane->link_count == LINKS_MAX)
 		return -ENOSPC;
 	fd = dataplane_attach_own(dataplane, program, ifindex, hook);
 	if (fd < 0)
@@ -348,21 +427,49 @@ int dataplane_attach_lookup(struct dataplane *dataplane, const char *program)
 	return fd < 0 ? fd : 0;
 }
 
+static int attach_xdp(const struct bpf_object *object, const char *program, unsigned int ifindex,
+		      uint32_t mode)
+{
+	const struct bpf_program *found = bpf_object__find_program_by_name(object, program);
+	LIBBPF_OPTS(bpf_link_create_opts, options, .flags = mode);
+	int fd = -ENOENT;
+
+	if (!found)
+		return fd;
+	fd = bpf_link_create(bpf_program__fd(found), (int)ifindex, BPF_XDP, &options);
+	return fd < 0 ? -errno : fd;
+}
+
+int dataplane_attach_xdp(struct dataplane *dataplane, const char *program, unsigned int ifindex,
+			 enum dataplane_xdp *mode)
+{
+	int fd = -EOPNOTSUPP;
+
+	if (*mode != XDP_GENERIC)
+		fd = attach_xdp(dataplane->more, program, ifindex, XDP_FLAGS_DRV_MODE);
+	if (fd >= 0 || *mode == XDP_NATIVE || fd == -EBUSY) {
+		*mode = XDP_NATIVE;
+		return fd;
+	}
+	*mode = XDP_GENERIC;
+	return attach_xdp(dataplane->in_stack, program, ifindex, XDP_FLAGS_SKB_MODE);
+}
+
 int dataplane_put(struct dataplane *dataplane, const char *map, const void *key, const void *value)
 {
-	int fd = bpf_object__find_map_fd_by_name(dataplane->object, map);
+	int fd = map_fd(dataplane, map);
 
 	return bpf_map_update_elem(fd, key, value, BPF_ANY) ? -errno : 0;
 }
 
 void dataplane_remove(struct dataplane *dataplane, const char *map, const void *key)
 {
-	bpf_map_delete_elem(bpf_object__find_map_fd_by_name(dataplane->object, map), key);
+	bpf_map_delete_elem(map_fd(dataplane, map), key);
 }
 
 int dataplane_get(struct dataplane *dataplane, const char *map, const void *key, void *value)
 {
-	int fd = bpf_object__find_map_fd_by_name(dataplane->object, map);
+	int fd = map_fd(dataplane, map);
 
 	return bpf_map_lookup_elem(fd, key, value) ? -errno : 0;
 }
@@ -370,7 +477,7 @@ int dataplane_get(struct dataplane *dataplane, const char *map, const void *key,
 void dataplane_each(struct dataplane *dataplane, const char *map,
 		    void (*each)(void *context, const void *key, const void *value), void *context)
 {
-	int fd = bpf_object__find_map_fd_by_name(dataplane->object, map);
+	int fd = map_fd(dataplane, map);
 	char key[KEY_BYTES_MAX], next[KEY_BYTES_MAX] = {}, value[VALUE_BYTES_MAX];
 	int end = bpf_map_get_next_key(fd, NULL, next);
 
@@ -387,7 +494,7 @@ void dataplane_clear(struct dataplane *dataplane, const char *map, size_t key_by
 	char key[KEY_BYTES_MAX];
 
 	if (key_bytes <= sizeof(key))
-		clear(bpf_object__find_map_fd_by_name(dataplane->object, map), key);
+		clear(map_fd(dataplane, map), key);
 }
 
 int dataplane_session_add(struct dataplane *dataplane, const struct plait_session_key *key,
@@ -445,6 +552,11 @@ uint8_t dataplane_take_answer(struct dataplane *dataplane, const struct plait_se
 	if (!bpf_map_lookup_elem(dataplane->answers_fd, key, &dscp))
 		bpf_map_delete_elem(dataplane->answers_fd, key);
 	return dscp;
+}
+
+int dataplane_datagram_ring_fd(struct dataplane *dataplane)
+{
+	return map_fd(dataplane, "held_datagrams");
 }
 
 int dataplane_ring_fd(struct dataplane *dataplane, unsigned int worker)

@@ -18,6 +18,9 @@ struct dataplane;
 
 enum dataplane_hook { HOOK_INGRESS, HOOK_EGRESS };
 
+/* Where an XDP program runs: in the driver, in the stack, or in the driver if it has XDP. */
+enum dataplane_xdp { XDP_AUTO, XDP_NATIVE, XDP_GENERIC };
+
 /* How many entries a map has room for; the last one's map is NULL. */
 struct dataplane_size {
 	const char *map;
@@ -34,6 +37,14 @@ int dataplane_open(struct dataplane **out, const void *elf, size_t elf_bytes,
 		   const struct plait_settings *settings, const char *name,
 		   const struct dataplane_size *sizes);
 
+/*
+ * Load another object, once, sized likewise. A map that the first one has under the same
+ * name is that one. From then on functions that name a map or an XDP program know it; what
+ * only the second one has is the calling thread's. 0 or negative errno.
+ */
+int dataplane_add(struct dataplane *dataplane, const void *elf, size_t elf_bytes,
+		  const struct dataplane_size *sizes);
+
 /* Detach, unpin and free everything; NULL is fine. */
 void dataplane_close(struct dataplane *dataplane);
 
@@ -44,6 +55,14 @@ int dataplane_attach(struct dataplane *dataplane, const char *program, unsigned 
 /* The same, for as long as the returned descriptor is open; the caller's. Negative errno. */
 int dataplane_attach_own(struct dataplane *dataplane, const char *program, unsigned int ifindex,
 			 enum dataplane_hook hook);
+
+/*
+ * Attach an XDP program of the second object, for as long as the returned descriptor is
+ * open; the caller's. *mode becomes the one that was taken. Negative errno: -EBUSY if
+ * somebody else's program is there.
+ */
+int dataplane_attach_xdp(struct dataplane *dataplane, const char *program, unsigned int ifindex,
+			 enum dataplane_xdp *mode);
 
 /* Attach a program of sockets' look-ups to this network namespace, until it is closed. */
 int dataplane_attach_lookup(struct dataplane *dataplane, const char *program);
@@ -87,6 +106,9 @@ uint8_t dataplane_take_answer(struct dataplane *dataplane, const struct plait_se
 
 /* Worker's ring buffer of held SYNs, borrowed. */
 int dataplane_ring_fd(struct dataplane *dataplane, unsigned int worker);
+
+/* The ring buffer of datagram mode's held packets, borrowed. */
+int dataplane_datagram_ring_fd(struct dataplane *dataplane);
 
 /* Row of the agent's counters, shared memory; row `workers` is the main thread's. */
 unsigned long long *dataplane_counters(struct dataplane *dataplane, unsigned int row);

@@ -70,6 +70,28 @@ int tap_open(const char name[IF_NAMESIZE], int fds[], unsigned int queue_count)
 	return err;
 }
 
+int tap_address(const char *name, uint8_t mac[6])
+{
+	struct ifreq request = {};
+	int err = 0, fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -errno;
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
+	if (ioctl(fd, SIOCGIFHWADDR, &request))
+		err = -errno;
+	else
+		memcpy(mac, request.ifr_hwaddr.sa_data, ETH_ALEN);
+	close(fd);
+	return err;
+}
+
+int tap_put(int fd, const uint8_t mac[6], uint8_t *frame, size_t len)
+{
+	memcpy(frame, mac, ETH_ALEN);
+	return write(fd, frame, len) == (ssize_t)len ? 0 : -errno;
+}
+
 int tap_let_go(int fd, uint8_t *frame, size_t len, unsigned int listener, uint32_t ifindex)
 {
 	struct plait_let_go tag = {.locally_administered = 0x02,

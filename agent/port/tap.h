@@ -21,4 +21,10 @@ int tap_open(const char name[IF_NAMESIZE], int fds[], unsigned int queue_count);
  */
 int tap_let_go(int fd, uint8_t *frame, size_t len, unsigned int listener, uint32_t ifindex);
 
+/* The device's MAC address. 0 or negative errno. */
+int tap_address(const char *name, uint8_t mac[6]);
+
+/* Let the frame come in at the device itself, whose MAC address becomes its destination. */
+int tap_put(int fd, const uint8_t mac[6], uint8_t *frame, size_t len);
+
 #endif

@@ -15,27 +15,6 @@ enum {
 
 static const uint8_t families[LINK_FAMILIES] = {AF_INET, AF_INET6};
 
-static bool link_address(struct attachment *attachment, uint8_t family, struct plait_addr *out)
-{
-	struct own_addresses *own = &attachment->instance->own;
-	bool found = false;
-
-	pthread_rwlock_rdlock(&own->lock);
-	for (unsigned int i = 0; i < own->count && !found; i++) {
-		const struct plait_addr *addr = &own->entry[i].addr;
-		bool link_local = addr->family == AF_INET6 && addr->ip[0] == 0xfe &&
-				  (addr->ip[1] & 0xc0) == 0x80;
-
-		if (own->entry[i].ifindex != attachment->ifindex || own->entry[i].broadcast ||
-		    link_local || addr->family != family)
-			continue;
-		*out = *addr;
-		found = true;
-	}
-	pthread_rwlock_unlock(&own->lock);
-	return found;
-}
-
 /* The concentrator's address closest by the link's own routes; the first of equals. */
 static void choose_remote(struct attachment *attachment, unsigned int concentrator, uint8_t family,
 			  struct plait_addr *out)
@@ -158,6 +137,7 @@ bool attachment_find(struct attachment *attachment)
 		found.ifindex = 0;
 	if (found.ifindex != attachment->ifindex) {
 		attachment->ifindex = found.ifindex;
+		attachment->ethernet = found.ethernet;
 		attach_programs(attachment, found.ethernet);
 	}
 	return found.up && found.carrier;
@@ -189,7 +169,8 @@ void attachment_paths(struct attachment *attachment, bool anew, struct paths *ou
 
 	memset(out, 0, sizeof(*out));
 	for (unsigned int f = 0; attachment->ifindex && f < LINK_FAMILIES; f++)
-		link_address(attachment, families[f], &out->local[f]);
+		instance_address_of(attachment->instance, attachment->ifindex, families[f],
+				    &out->local[f]);
 	if ((anew && routes_changed(attachment)) ||
 	    memcmp(out->local, attachment->routed, sizeof(out->local)))
 		route_anew(attachment, out->local);

@@ -23,6 +23,7 @@ struct attachment {
 	const struct config_link *config;
 	uint32_t table;
 	unsigned int ifindex; /* 0: no such interface now */
+	bool ethernet; /* it has a link-layer header of 14 octets */
 	int egress_fd, ingress_fd; /* leg_egress_*, leg_ingress_* */
 	struct plait_addr routed[LINK_FAMILIES]; /* whose routes are in the table */
 	uint64_t routes_digest; /* of what they are copies of */

@@ -19,6 +19,7 @@
 #include "announcement.h"
 #include "base/log.h"
 #include "codec/syn_payload.h"
+#include "datagram_concentrator.h"
 #include "instance.h"
 #include "pools.h"
 #include "port/mptcp_pm.h"
@@ -34,6 +35,7 @@ struct concentrator {
 	struct role_ops ops;
 	struct mptcp_pm pm;
 	struct pools pools;
+	struct datagram_concentrator datagrams;
 	struct announcement announcement;
 	bool draining; /* set by the main thread, read by workers */
 };
@@ -181,24 +183,6 @@ static struct plait_addr cpe_address(const struct config *config, const struct p
 	return addr;
 }
 
-/* Ours that has most in common with the CPE's, which knows us by it. Family 0: none. */
-static struct plait_addr own_address(const struct config *config, const struct plait_addr *cpe)
-{
-	struct plait_addr nearest = {};
-	unsigned int most = 0;
-
-	for (unsigned int i = 0; i < config->customer_address_count; i++) {
-		const struct plait_addr *own = &config->customer_addresses[i];
-		unsigned int common = addr_common_bits(own, cpe);
-
-		if (own->family == cpe->family && (!nearest.family || common > most)) {
-			nearest = *own;
-			most = common;
-		}
-	}
-	return nearest;
-}
-
 static int dial_cpe(const struct concentrator *concentrator, const struct session *session,
 		    const uint8_t *early, size_t early_len)
 {
@@ -208,7 +192,7 @@ static int dial_cpe(const struct concentrator *concentrator, const struct sessio
 					  .has_source = true,
 					  .source = session->key.remote};
 	struct plait_addr to = cpe_address(config, &binding->inside, session->attempts);
-	struct plait_addr from = own_address(config, &to);
+	struct plait_addr from = config_nearest_customer_address(config, &to);
 	uint8_t payload[SYN_PAYLOAD_MAX];
 	int len = syn_payload_write(&preamble, early, early_len, payload, sizeof(payload));
 
@@ -418,10 +402,27 @@ static int attach(struct concentrator *concentrator)
 	return err;
 }
 
-static void warn_of_what_is_missing(const struct config *config)
+static bool may_reach_remote(void *context, const struct plait_addr *addr, enum plait_reason *why)
 {
+	return may_reach(context, addr, why);
+}
+
+static int open_datagrams(struct concentrator *concentrator, struct loop *loop)
+{
+	concentrator->datagrams.may_reach = may_reach_remote;
+	concentrator->datagrams.context = concentrator;
+	return datagram_concentrator_open(&concentrator->datagrams, &concentrator->pools, loop);
+}
+
+static void take_settings(struct concentrator *concentrator, const struct config *config)
+{
+	struct plait_settings *settings = &concentrator->instance.settings;
+
+	settings->hold = config->handshake == HANDSHAKE_FAITHFUL;
 	if (config->udp == UDP_DATAGRAM || config->udp == UDP_BOTH)
-		log_notice("UDP is accepted in streams only in this version");
+		settings->udp = PLAIT_UDP_DATAGRAM;
+	settings->datagram_port_first = config->datagram.port_first;
+	settings->datagram_port_last = config->datagram.port_last;
 }
 
 static int open_concentrator(struct role *role, struct config *config, struct loop *loop)
@@ -440,8 +441,7 @@ static int open_concentrator(struct role *role, struct config *config, struct lo
 					      .judge_preamble = judge_preamble,
 					      .dial = dial,
 					      .release = release};
-	concentrator->instance.settings.hold = config->handshake == HANDSHAKE_FAITHFUL;
-	warn_of_what_is_missing(config);
+	take_settings(concentrator, config);
 	err = instance_prepare(&concentrator->instance, config);
 	if (!err)
 		err = accept_joins(concentrator);
@@ -450,12 +450,15 @@ static int open_concentrator(struct role *role, struct config *config, struct lo
 	if (!err)
 		err = instance_add_udp_sockets(&concentrator->instance);
 	if (!err)
-		err = instance_load(&concentrator->instance, elf, elf_bytes,
-				    (struct dataplane_size){"bindings", config->max_bindings});
+		err = instance_load(
+			&concentrator->instance, elf, elf_bytes,
+			(struct dataplane_size[]){{"bindings", config->max_bindings}, {}});
 	if (!err)
 		err = instance_attach_datagrams(&concentrator->instance);
 	if (!err)
 		err = pools_open(&concentrator->pools, &concentrator->instance, loop);
+	if (!err)
+		err = open_datagrams(concentrator, loop);
 	if (!err)
 		err = publish(concentrator);
 	if (!err)
@@ -472,6 +475,7 @@ static void close_concentrator(struct role *role)
 	if (!concentrator)
 		return;
 	announcement_close(&concentrator->announcement);
+	datagram_concentrator_close(&concentrator->datagrams);
 	restore_limits(concentrator);
 	instance_close(&concentrator->instance);
 	pools_close(&concentrator->pools);
@@ -486,6 +490,7 @@ static void drain(struct role *role, bool on)
 	uint32_t zero = 0, value = on;
 
 	__atomic_store_n(&concentrator->draining, on, __ATOMIC_RELAXED);
+	concentrator->datagrams.draining = on;
 	dataplane_put(concentrator->instance.dataplane, "draining", &zero, &value);
 }
 

@@ -23,7 +23,7 @@ static void health_changed(struct health *health)
 	prefer(concentrators);
 	concentrators->on_change(concentrators);
 	/* what was on its way to one that does not answer tries another */
-	engine_paths_changed(&concentrators->links->instance->engine);
+	concentrators->links->on_change(concentrators->links);
 }
 
 int concentrators_open(struct concentrators *concentrators, struct links *links, struct loop *loop,
@@ -58,10 +58,9 @@ bool concentrators_any_answers(const struct concentrators *concentrators)
 	return false;
 }
 
-int concentrators_choose(const struct concentrators *concentrators, const struct session *session,
+int concentrators_choose(const struct concentrators *concentrators, const struct plait_addr *host,
 			 uint32_t hash)
 {
-	const struct plait_addr *host = &session->key.inside;
 	const struct config *config = concentrators->config;
 	uint32_t weights[CONFIG_MAX_CONCENTRATORS] = {};
 

@@ -6,7 +6,6 @@
 #ifndef PLAIT_ROLE_CONCENTRATORS_H
 #define PLAIT_ROLE_CONCENTRATORS_H
 
-#include "engine/session.h"
 #include "health.h"
 
 struct concentrators {
@@ -27,8 +26,11 @@ bool concentrators_answer(const struct concentrators *concentrators, unsigned in
 /* Whether any does. Any thread. */
 bool concentrators_any_answers(const struct concentrators *concentrators);
 
-/* By `concentrator_selection`, of those that answer: where session goes, or -1. Any thread. */
-int concentrators_choose(const struct concentrators *concentrators, const struct session *session,
+/*
+ * By `concentrator_selection`, of those that answer: where what a host begins goes, or -1.
+ * Any thread.
+ */
+int concentrators_choose(const struct concentrators *concentrators, const struct plait_addr *host,
 			 uint32_t hash);
 
 #endif

@@ -22,6 +22,7 @@
 #include "codec/syn_payload.h"
 #include "codec/pm_option.h"
 #include "concentrators.h"
+#include "datagram_cpe.h"
 #include "incoming.h"
 #include "instance.h"
 #include "port/mptcp.h"
@@ -40,6 +41,7 @@ struct cpe {
 	struct links links;
 	struct concentrators concentrators;
 	struct incoming incoming;
+	struct datagram_cpe datagrams;
 	bool draining; /* set by the main thread, read by workers */
 	uint32_t policy_first; /* where the rules are in the map */
 	bool unanswered; /* no concentrator answers; main thread's */
@@ -121,7 +123,8 @@ static int choose_path(struct cpe *cpe, struct session *session, struct path *ou
 	uint8_t family = session->key.remote.family;
 	uint32_t hash = hash_of_ports(session);
 	/* another hash, so that each concentrator is reached over all links */
-	int concentrator = concentrators_choose(&cpe->concentrators, session, hash_mix(hash ^ 1));
+	int concentrator =
+		concentrators_choose(&cpe->concentrators, &session->key.inside, hash_mix(hash ^ 1));
 	int link;
 
 	if (concentrator < 0) /* silence: the host tries again, and its SYN goes direct */
@@ -215,9 +218,20 @@ static int change_sysctls(struct cpe *cpe)
 	return err;
 }
 
+static void paths_changed(struct links *links)
+{
+	struct cpe *cpe = container_of(links, struct cpe, links);
+
+	engine_paths_changed(&cpe->instance.engine);
+	datagram_cpe_refresh(&cpe->datagrams);
+}
+
 static void network_changed(struct instance *instance, bool routes)
 {
-	links_refresh(&container_of(instance, struct cpe, instance)->links, routes);
+	struct cpe *cpe = container_of(instance, struct cpe, instance);
+
+	links_refresh(&cpe->links, routes);
+	datagram_cpe_refresh(&cpe->datagrams);
 }
 
 /* Who may send connections from the internet. */
@@ -315,21 +329,43 @@ static int attach(struct cpe *cpe)
 	return err;
 }
 
+static enum plait_udp udp_of(const struct config *config)
+{
+	if (config->udp == UDP_OFF)
+		return PLAIT_UDP_LEFT;
+	return config->udp == UDP_STREAM ? PLAIT_UDP_STREAM : PLAIT_UDP_DATAGRAM;
+}
+
 static void warn_of_what_is_missing(const struct config *config)
 {
 	char value[SYSCTL_VALUE_BYTES];
 
-	if (config->udp == UDP_DATAGRAM)
-		log_notice("udp: datagram is not in this version: UDP is forwarded directly");
 	if (!sysctl_read("net/ipv4/ip_forward", value) && value[0] == '0')
 		log_warning("net.ipv4.ip_forward is 0: what is not bonded is not forwarded");
+}
+
+static unsigned int datagram_bindings(const struct config *config)
+{
+	return config->udp == UDP_DATAGRAM
+		       ? config->datagram.port_last - config->datagram.port_first + 1U
+		       : 1;
+}
+
+static int load(struct cpe *cpe)
+{
+	const struct dataplane_size sizes[] = {
+		{"bindings", CONFIG_MAX_BINDINGS},
+		{"datagram_senders", datagram_bindings(cpe->instance.config)},
+		{}};
+	size_t elf_bytes;
+	const void *elf = plait_cpe__elf_bytes(&elf_bytes);
+
+	return instance_load(&cpe->instance, elf, elf_bytes, sizes);
 }
 
 static int open_cpe(struct role *role, struct config *config, struct loop *loop)
 {
 	struct cpe *cpe = calloc(1, sizeof(*cpe));
-	size_t elf_bytes;
-	const void *elf = plait_cpe__elf_bytes(&elf_bytes);
 	int err;
 
 	if (!cpe)
@@ -346,7 +382,7 @@ static int open_cpe(struct role *role, struct config *config, struct loop *loop)
 				     .tell_link = tell_link,
 				     .concentrator_name = concentrator_name};
 	cpe->links.timer_fd = -1;
-	cpe->instance.settings.bond_udp = config->udp == UDP_STREAM;
+	cpe->instance.settings.udp = udp_of(config);
 	warn_of_what_is_missing(config);
 	err = instance_prepare(&cpe->instance, config);
 	if (!err)
@@ -358,8 +394,7 @@ static int open_cpe(struct role *role, struct config *config, struct loop *loop)
 	if (!err)
 		incoming_prepare(&cpe->instance);
 	if (!err)
-		err = instance_load(&cpe->instance, elf, elf_bytes,
-				    (struct dataplane_size){"bindings", CONFIG_MAX_BINDINGS});
+		err = load(cpe);
 	if (!err)
 		err = instance_attach_datagrams(&cpe->instance);
 	if (!err)
@@ -374,13 +409,15 @@ static int open_cpe(struct role *role, struct config *config, struct loop *loop)
 	if (!err)
 		publish_concentrators(cpe);
 	if (!err)
-		err = links_open(&cpe->links, &cpe->instance, &cpe->remotes, loop);
+		err = links_open(&cpe->links, &cpe->instance, &cpe->remotes, loop, paths_changed);
 	if (err)
 		return err;
 	cpe->instance.on_change = network_changed;
 	err = instance_start(&cpe->instance, &cpe->ops, loop);
 	if (!err)
 		err = concentrators_open(&cpe->concentrators, &cpe->links, loop, answers_changed);
+	if (!err)
+		err = datagram_cpe_open(&cpe->datagrams, &cpe->links, &cpe->concentrators, loop);
 	return err ? err : attach(cpe);
 }
 
@@ -390,6 +427,7 @@ static void close_cpe(struct role *role)
 
 	if (!cpe)
 		return;
+	datagram_cpe_close(&cpe->datagrams);
 	concentrators_close(&cpe->concentrators);
 	links_close(&cpe->links);
 	remotes_close(&cpe->remotes);
@@ -416,6 +454,7 @@ static int reload(struct role *role, const struct config *next)
 	instance_take_changes(&cpe->instance, next);
 	links_reconfigured(&cpe->links);
 	publish_policy(cpe);
+	datagram_cpe_refresh(&cpe->datagrams);
 	return 0;
 }
 
@@ -512,7 +551,14 @@ static long bindings(struct role *role, struct binding_report **out)
 {
 	struct cpe *cpe = role->own;
 
-	return incoming_report(&cpe->incoming, out);
+	unsigned int configured = cpe->incoming.count, more = datagram_cpe_count(&cpe->datagrams);
+
+	*out = calloc(configured + more + 1, sizeof(**out));
+	if (!*out)
+		return -ENOMEM;
+	incoming_report(&cpe->incoming, *out);
+	datagram_cpe_report(&cpe->datagrams, *out + configured);
+	return (long)configured + more;
 }
 
 static int add_binding(struct role *role, const struct config_binding *binding)

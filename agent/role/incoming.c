@@ -168,19 +168,15 @@ void incoming_close(struct incoming *incoming)
 	pthread_rwlock_destroy(&incoming->lock);
 }
 
-long incoming_report(const struct incoming *incoming, struct binding_report **out)
+void incoming_report(const struct incoming *incoming, struct binding_report *out)
 {
-	*out = calloc(incoming->count ? incoming->count : 1, sizeof(**out));
-	if (!*out)
-		return -ENOMEM;
 	for (unsigned int i = 0; i < incoming->count; i++) {
 		const struct incoming_binding *binding = &incoming->binding[i];
 
-		(*out)[i] = (struct binding_report){.inside = binding->config.inside,
-						    .external = binding->config.external,
-						    .state = "configured",
-						    .since_ns = binding->since_ns,
-						    .protocol = binding->config.protocol};
+		out[i] = (struct binding_report){.inside = binding->config.inside,
+						 .external = binding->config.external,
+						 .state = "configured",
+						 .since_ns = binding->since_ns,
+						 .protocol = binding->config.protocol};
 	}
-	return incoming->count;
 }

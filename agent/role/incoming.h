@@ -40,7 +40,7 @@ bool incoming_remove(struct incoming *incoming, const struct config_binding *bin
 bool incoming_find(struct incoming *incoming, uint8_t protocol, __be16 port,
 		   struct plait_addr *inside);
 
-/* *out is malloc()ed; count or -ENOMEM. Main thread. */
-long incoming_report(const struct incoming *incoming, struct binding_report **out);
+/* Each of incoming->count. Main thread. */
+void incoming_report(const struct incoming *incoming, struct binding_report *out);
 
 #endif

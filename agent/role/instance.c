@@ -173,6 +173,7 @@ static void on_address(void *context, unsigned int ifindex, const struct plait_a
 	}
 	found->entry[found->count].addr = *addr;
 	found->entry[found->count].ifindex = ifindex;
+	found->entry[found->count].prefix_bits = prefix_bits;
 	found->entry[found->count].broadcast = broadcast;
 	found->count++;
 }
@@ -351,13 +352,17 @@ static void publish_addresses(struct instance *instance)
 }
 
 int instance_load(struct instance *instance, const void *elf, size_t elf_bytes,
-		  struct dataplane_size more)
+		  const struct dataplane_size *more)
 {
 	/* workers round their share up: none may find a slot and no room in the map */
 	unsigned int entries = instance->config->max_sessions + instance->worker_count;
-	const struct dataplane_size sizes[] = {{"sessions", entries}, {more.map, more.entries}, {}};
-	int err = dataplane_open(&instance->dataplane, elf, elf_bytes, &instance->settings,
-				 instance->config->name, sizes);
+	struct dataplane_size sizes[4] = {{"sessions", entries}};
+	int err;
+
+	for (unsigned int i = 0; i < 2 && more[i].map; i++)
+		sizes[i + 1] = more[i];
+	err = dataplane_open(&instance->dataplane, elf, elf_bytes, &instance->settings,
+			     instance->config->name, sizes);
 
 	if (!err) {
 		publish_addresses(instance);
@@ -366,6 +371,24 @@ int instance_load(struct instance *instance, const void *elf, size_t elf_bytes,
 						 instance->config->lifetimes.reset_ms * NS_PER_MS);
 	}
 	return failed(err, "loading BPF programs");
+}
+
+int instance_reserve_ports(struct instance *instance)
+{
+	static const char reserved[] = "net/ipv4/ip_local_reserved_ports";
+	const struct config_datagram *config = &instance->config->datagram;
+	char now[SYSCTL_VALUE_BYTES], more[2 * SYSCTL_VALUE_BYTES];
+	int err = sysctl_read(reserved, now);
+
+	if (!err) {
+		snprintf(more, sizeof(more), "%s%s%u-%u", now, now[0] ? "," : "",
+			 config->port_first, config->port_last);
+		/* what has been read may be cut, and could not be put back */
+		err = strlen(more) >= SYSCTL_VALUE_BYTES
+			      ? -E2BIG
+			      : sysctl_change(&instance->former, reserved, more);
+	}
+	return failed(err, "ip_local_reserved_ports");
 }
 
 struct plait_prefix_key instance_prefix_key(const struct plait_prefix *prefix)
@@ -512,6 +535,31 @@ int instance_dial_plain(const struct instance *instance, const struct session *s
 
 	return session->key.protocol == IPPROTO_UDP ? datagram_dial(from, to, dscp)
 						    : tcp_dial(from, to, dscp);
+}
+
+static bool is_link_local(const struct plait_addr *addr)
+{
+	return addr->family == AF_INET6 && addr->ip[0] == 0xfe && (addr->ip[1] & 0xc0) == 0x80;
+}
+
+bool instance_address_of(struct instance *instance, unsigned int ifindex, uint8_t family,
+			 struct plait_addr *out)
+{
+	struct own_addresses *own = &instance->own;
+	bool found = false;
+
+	pthread_rwlock_rdlock(&own->lock);
+	for (unsigned int i = 0; i < own->count && !found; i++) {
+		const struct plait_addr *addr = &own->entry[i].addr;
+
+		if (own->entry[i].ifindex != ifindex || own->entry[i].broadcast ||
+		    is_link_local(addr) || addr->family != family)
+			continue;
+		*out = *addr;
+		found = true;
+	}
+	pthread_rwlock_unlock(&own->lock);
+	return found;
 }
 
 bool instance_owns(struct instance *instance, const struct plait_addr *addr)

@@ -34,6 +34,7 @@ struct own_addresses {
 	struct {
 		struct plait_addr addr;
 		unsigned int ifindex;
+		uint8_t prefix_bits;
 		bool broadcast;
 	} entry[INSTANCE_MAX_ADDRESSES];
 };
@@ -89,11 +90,17 @@ int instance_add_udp_sockets(struct instance *instance);
 int instance_attach_datagrams(struct instance *instance);
 
 /*
- * Second step: load the role's BPF object with instance->settings, and a map of its own
- * in that size (map NULL: none). Sessions of an earlier run lapse. Logged.
+ * Second step: load the role's BPF object with instance->settings, and at most two maps of
+ * its own in those sizes (as dataplane_open() has them). Sessions of an earlier run lapse. Logged.
  */
 int instance_load(struct instance *instance, const void *elf, size_t elf_bytes,
-		  struct dataplane_size more);
+		  const struct dataplane_size *more);
+
+/*
+ * Keep the configured ports of datagram mode from the kernel's own connections. 0 or
+ * negative errno; logged.
+ */
+int instance_reserve_ports(struct instance *instance);
 
 /* A prefix as a key of an LPM trie of the object. */
 struct plait_prefix_key instance_prefix_key(const struct plait_prefix *prefix);
@@ -128,6 +135,10 @@ void instance_close(struct instance *instance);
  */
 int instance_dial_plain(const struct instance *instance, const struct session *session,
 			const struct plait_addr *from, const struct plait_addr *to);
+
+/* A global address of an interface; false: it has none of that family. */
+bool instance_address_of(struct instance *instance, unsigned int ifindex, uint8_t family,
+			 struct plait_addr *out);
 
 /* addr is one of this machine's unicast addresses; its port is ignored. */
 bool instance_owns(struct instance *instance, const struct plait_addr *addr);

@@ -53,7 +53,7 @@ static void use_what_there_is(struct links *links)
 	for (unsigned int i = 0; i < links->count; i++)
 		links->link[i].in_use = is_to_be_used(links, &links->link[i]);
 	pthread_rwlock_unlock(&links->lock);
-	engine_paths_changed(&links->instance->engine);
+	links->on_change(links);
 }
 
 static void tell(struct links *links, struct link *link)
@@ -120,6 +120,13 @@ void links_wake(struct links *links)
 {
 	if (__atomic_exchange_n(&links->idle, false, __ATOMIC_RELAXED))
 		arm(links, LOOK_MS);
+}
+
+void links_carry(struct links *links, bool carries)
+{
+	links->carries = carries;
+	if (carries)
+		links_wake(links);
 }
 
 /* The first concentrator that the link leads to, beginning with this one. */
@@ -251,7 +258,7 @@ static void judge_poor(struct links *links, struct link *link, uint64_t now)
 	pthread_rwlock_wrlock(&links->lock);
 	link->spared = link->poor.is;
 	pthread_rwlock_unlock(&links->lock);
-	engine_paths_changed(&links->instance->engine);
+	links->on_change(links);
 }
 
 /* Overflow */
@@ -291,7 +298,7 @@ static void overflow(struct links *links, uint64_t now)
 	pthread_rwlock_wrlock(&links->lock);
 	links->overflows = links->overflow.open;
 	pthread_rwlock_unlock(&links->lock);
-	engine_paths_changed(&links->instance->engine);
+	links->on_change(links);
 }
 
 /* Looking */
@@ -329,8 +336,8 @@ static void due(struct loop_watch *watch, uint32_t events)
 		return;
 	look(links);
 	engine_totals(&links->instance->engine, &sessions, &held);
-	__atomic_store_n(&links->idle, !sessions, __ATOMIC_RELAXED);
-	arm(links, sessions ? LOOK_MS : PROBE_IDLE_MS);
+	__atomic_store_n(&links->idle, !sessions && !links->carries, __ATOMIC_RELAXED);
+	arm(links, links->idle ? PROBE_IDLE_MS : LOOK_MS);
 }
 
 /* Life */
@@ -355,8 +362,9 @@ static void open_link(struct links *links, unsigned int i)
 }
 
 int links_open(struct links *links, struct instance *instance, const struct remotes *remotes,
-	       struct loop *loop)
+	       struct loop *loop, void (*on_change)(struct links *links))
 {
+	links->on_change = on_change;
 	links->instance = instance;
 	links->remotes = remotes;
 	links->loop = loop;
@@ -394,5 +402,5 @@ void links_reconfigured(struct links *links)
 {
 	for (unsigned int i = 0; i < links->count; i++)
 		links->link[i].state.limits = limits_of(links->link[i].config);
-	engine_paths_changed(&links->instance->engine);
+	links->on_change(links);
 }

@@ -43,14 +43,19 @@ struct links {
 	struct overflow overflow;
 	uint64_t judged_ns; /* when overflow was */
 	bool idle; /* no sessions: looked at seldom. Atomic */
+	bool carries; /* datagrams, which are no sessions. Main thread's, like all that follows */
+	void (*on_change)(struct links *links);
 	unsigned int preferred; /* concentrator to probe first */
 	int timer_fd;
 	struct loop_watch timer_watch;
 };
 
-/* Find out what there is and follow it. 0 or negative errno. */
+/*
+ * Find out what there is and follow it. on_change: which links there are to use, or how
+ * much, has changed. 0 or negative errno.
+ */
 int links_open(struct links *links, struct instance *instance, const struct remotes *remotes,
-	       struct loop *loop);
+	       struct loop *loop, void (*on_change)(struct links *links));
 void links_close(struct links *links);
 
 /* Addresses, carriers or routes have changed; anew: also routes that look the same. */
@@ -61,6 +66,9 @@ void links_reconfigured(struct links *links);
 
 /* Probe this concentrator where it can be reached: it answers. Main thread's. */
 void links_prefer(struct links *links, unsigned int concentrator);
+
+/* Whether datagrams go over them: then they are looked at often. Main thread's. */
+void links_carry(struct links *links, bool carries);
 
 /* Somebody wants to know how they are: they are looked at often. Any thread. */
 void links_wake(struct links *links);

@@ -17,6 +17,7 @@ enum {
 	POOL_TABLE = 9, /* from the instance's base; a CPE has its links up to there */
 	REST_SECONDS = 120, /* RFC 6888 REQ-8: of UDP, and of what an earlier run had lent */
 	SWEEP_SECONDS = 1,
+	OWN_BLOCK_PORTS = 32, /* small, for an address has few that are not the kernel's */
 };
 
 /* The pinned map */
@@ -86,32 +87,88 @@ static bool translate_prefix(struct pools *pools, struct session *session,
 	return true;
 }
 
+static struct binding *lend_by(struct pools *pools, struct translator_request *request,
+			       enum plait_reason *why)
+{
+	struct binding *binding = NULL;
+	enum translated result;
+
+	request->now_ns = clock_now_ns();
+	if (getrandom(request->random, sizeof(request->random), 0) != sizeof(request->random))
+		return NULL;
+	pthread_mutex_lock(&pools->lock);
+	result = translator_begin(&pools->translator, request, &binding);
+	if (result == TRANSLATED && binding->sessions == 1)
+		pools_publish(pools, binding);
+	pthread_mutex_unlock(&pools->lock);
+	if (result == TRANSLATED)
+		return binding;
+	*why = pools_reason(result);
+	return NULL;
+}
+
 static bool lend(struct pools *pools, struct session *session, const struct plait_addr *inside,
 		 enum plait_reason *why)
 {
 	struct translator_request request = {.source = session->peer,
 					     .inside = *inside,
 					     .family = session->key.remote.family,
-					     .protocol = session->key.protocol,
-					     .now_ns = clock_now_ns()};
-	struct binding *binding = NULL;
-	enum translated result;
+					     .protocol = session->key.protocol};
+	struct binding *binding = lend_by(pools, &request, why);
 
-	if (getrandom(request.random, sizeof(request.random), 0) != sizeof(request.random))
+	if (!binding)
 		return false;
-	pthread_mutex_lock(&pools->lock);
-	result = translator_begin(&pools->translator, &request, &binding);
-	if (result == TRANSLATED && binding->sessions == 1)
-		pools_publish(pools, binding);
-	pthread_mutex_unlock(&pools->lock);
-	if (result != TRANSLATED) {
-		*why = pools_reason(result);
-		return false;
-	}
 	session->binding = binding;
 	session->key.inside = binding->external;
 	pools_log_bound(pools, session, request.now_ns);
 	return true;
+}
+
+static struct plait_addr inside_of(const struct pools *pools, const struct plait_addr *source)
+{
+	const struct config_subscriber *subscriber =
+		config_subscriber_of(pools->instance->config, source);
+	struct plait_addr inside = subscriber ? subscriber->sources[0] : *source;
+
+	inside.port = source->port;
+	return inside;
+}
+
+int32_t pools_endpoint(struct pools *pools, const struct plait_addr *source,
+		       struct plait_addr *inside)
+{
+	int32_t subscriber;
+
+	pthread_mutex_lock(&pools->lock);
+	subscriber = subscribers_of(&pools->translator.subscribers, source);
+	pthread_mutex_unlock(&pools->lock);
+	*inside = inside_of(pools, source);
+	return subscriber;
+}
+
+bool pools_lend(struct pools *pools, const struct plait_addr *source, uint8_t family,
+		struct binding **out, enum plait_reason *why)
+{
+	struct translator_request request = {.source = *source,
+					     .inside = inside_of(pools, source),
+					     .family = family,
+					     .protocol = IPPROTO_UDP};
+	struct binding *binding;
+
+	binding = lend_by(pools, &request, why);
+	if (!binding)
+		return false;
+	pools_log_lent(pools, binding);
+	*out = binding;
+	return true;
+}
+
+void pools_return(struct pools *pools, struct binding *binding)
+{
+	pools_log_returned(pools, binding);
+	pthread_mutex_lock(&pools->lock);
+	translator_rest(&pools->translator, binding, clock_now_ns() + REST_SECONDS * NS_PER_S);
+	pthread_mutex_unlock(&pools->lock);
 }
 
 bool pools_cover(const struct pools *pools, uint8_t family)
@@ -263,12 +320,55 @@ static uint16_t block_ports_of(const struct pools *pools, unsigned int number)
 		       : (uint16_t)pools->instance->config->port_block;
 }
 
-static int open_pool(struct pools *pools, unsigned int number)
+static int open_configured(struct pools *pools, unsigned int number)
 {
 	bool lends = pools->translation[number] != TRANSLATION_PREFIX;
 
 	return pool_open(&pools->translator.pools[number], pools->prefixes[number],
 			 lends ? pools->prefix_counts[number] : 0, block_ports_of(pools, number));
+}
+
+static bool has_datagram_mode(const struct config *config)
+{
+	return config->udp == UDP_DATAGRAM || config->udp == UDP_BOTH;
+}
+
+/* An own address at the first internet-facing interface that has one. False: none has. */
+static bool find_own(struct pools *pools, uint8_t family, struct plait_prefix *out)
+{
+	const struct config_interfaces *internet = &pools->instance->config->internet;
+	struct plait_addr addr;
+
+	for (unsigned int i = 0; i < internet->count; i++)
+		if (instance_address_of(pools->instance, if_nametoindex(internet->name[i]), family,
+					&addr)) {
+			*out = (struct plait_prefix){.family = family,
+						     .bits = family == AF_INET ? 32 : 128};
+			memcpy(out->ip, addr.ip, sizeof(out->ip));
+			return true;
+		}
+	return false;
+}
+
+/* Streams have the kernel's choice of ports there; datagram mode has some of its own. */
+static int open_own(struct pools *pools, unsigned int number)
+{
+	static const uint8_t families[] = {AF_INET, AF_INET6};
+	const struct config_datagram *config = &pools->instance->config->datagram;
+
+	if (!find_own(pools, families[number], &pools->own[number]))
+		return 0;
+	return pool_open_part(&pools->translator.pools[number], &pools->own[number], 1,
+			      OWN_BLOCK_PORTS, config->port_first,
+			      config->port_last - config->port_first + 1U);
+}
+
+static int open_pool(struct pools *pools, unsigned int number)
+{
+	if (number < 2 && has_datagram_mode(pools->instance->config) &&
+	    !pools_cover(pools, number ? AF_INET6 : AF_INET))
+		return open_own(pools, number);
+	return open_configured(pools, number);
 }
 
 /* How many numbers of pools are in use. */

@@ -22,6 +22,8 @@ struct pools {
 	struct plait_prefix prefixes[TRANSLATOR_POOLS][CONFIG_MAX_PREFIXES];
 	unsigned int prefix_counts[TRANSLATOR_POOLS];
 	enum config_translation translation[TRANSLATOR_POOLS];
+	/* datagram mode's, of families that have no pool: by translator_pool_number() */
+	struct plait_prefix own[2];
 	struct deterministic deterministic[TRANSLATOR_DETERMINISTIC_MAX];
 	unsigned int deterministic_count;
 	int timer_fd;
@@ -49,6 +51,20 @@ bool pools_cover(const struct pools *pools, uint8_t family);
  */
 bool pools_bind(struct pools *pools, struct session *session, const struct plait_addr *source,
 		enum plait_reason *why);
+
+/*
+ * The same for datagram mode, where an endpoint of a subscriber is known by the port that
+ * the CPE has given it (source.port): on whichever of its links, *inside is its first
+ * address with that port. pools_endpoint() tells whose it is, POOL_NOBODY if there is no
+ * room for another subscriber. What was lent is ended by pools_return(). Without pools the external address is
+ * this machine's own. False: *why.
+ */
+int32_t pools_endpoint(struct pools *pools, const struct plait_addr *source,
+		       struct plait_addr *inside);
+bool pools_lend(struct pools *pools, const struct plait_addr *source, uint8_t family,
+		struct binding **out, enum plait_reason *why);
+/* The endpoint's binding is not used any more: its port rests (RFC 6888 REQ-8). */
+void pools_return(struct pools *pools, struct binding *binding);
 
 /* The session ends. After a RST its port rests for lifetimes.reset (§4.4.4). Any thread. */
 void pools_release(struct pools *pools, struct session *session);
@@ -97,5 +113,8 @@ void pools_log_count(struct pools *pools);
 /* The session has got its binding, or is about to lose it. Any thread. */
 void pools_log_bound(struct pools *pools, struct session *session, uint64_t now_ns);
 void pools_log_released(struct pools *pools, const struct session *session, uint64_t now_ns);
+/* The same of datagram mode. */
+void pools_log_lent(struct pools *pools, const struct binding *binding);
+void pools_log_returned(struct pools *pools, const struct binding *binding);
 
 #endif

@@ -38,38 +38,61 @@ static void log_block(void *context, const struct translator_event *event)
 	binding_log_put(pools->log, &record);
 }
 
-static void log_session(struct pools *pools, const struct session *session,
-			enum binding_event event, uint64_t until_ns)
+/* destination: NULL: there are many. */
+static void log_use(struct pools *pools, const struct binding *binding,
+		    const struct plait_addr *source, const struct plait_addr *destination,
+		    struct binding_record record)
 {
-	const struct binding *binding = session->binding;
-	struct binding_record record = {.event = event,
-					.protocol = binding->protocol,
-					.source = session->accepts == SIDE_LEG ? session->peer
-									       : binding->inside,
-					.external = binding->external,
-					.last_port = ntohs(binding->external.port),
-					.since_ns = session->bound_ns,
-					.until_ns = until_ns};
-
+	if (!pools->log || config_of(pools)->per != LOG_PER_SESSION)
+		return;
+	record.protocol = binding->protocol;
+	record.source = *source;
+	record.external = binding->external;
+	record.last_port = ntohs(binding->external.port);
 	/* it has a session, so it stays who it is */
 	name_subscriber(&record,
 			subscribers_at(&pools->translator.subscribers, binding->subscriber));
-	if (config_of(pools)->destination)
-		record.destination = session->key.remote;
+	if (config_of(pools)->destination && destination)
+		record.destination = *destination;
 	binding_log_put(pools->log, &record);
+}
+
+static void log_session(struct pools *pools, const struct session *session,
+			struct binding_record record)
+{
+	const struct binding *binding = session->binding;
+
+	log_use(pools, binding, session->accepts == SIDE_LEG ? &session->peer : &binding->inside,
+		&session->key.remote, record);
 }
 
 void pools_log_bound(struct pools *pools, struct session *session, uint64_t now_ns)
 {
 	session->bound_ns = now_ns;
-	if (pools->log && config_of(pools)->per == LOG_PER_SESSION)
-		log_session(pools, session, BINDING_CREATED, 0);
+	log_session(pools, session,
+		    (struct binding_record){.event = BINDING_CREATED, .since_ns = now_ns});
 }
 
 void pools_log_released(struct pools *pools, const struct session *session, uint64_t now_ns)
 {
-	if (pools->log && config_of(pools)->per == LOG_PER_SESSION)
-		log_session(pools, session, BINDING_ENDED, now_ns);
+	log_session(pools, session,
+		    (struct binding_record){.event = BINDING_ENDED,
+					    .since_ns = session->bound_ns,
+					    .until_ns = now_ns});
+}
+
+void pools_log_lent(struct pools *pools, const struct binding *binding)
+{
+	log_use(pools, binding, &binding->inside, NULL,
+		(struct binding_record){.event = BINDING_CREATED, .since_ns = binding->since_ns});
+}
+
+void pools_log_returned(struct pools *pools, const struct binding *binding)
+{
+	log_use(pools, binding, &binding->inside, NULL,
+		(struct binding_record){.event = BINDING_ENDED,
+					.since_ns = binding->since_ns,
+					.until_ns = clock_now_ns()});
 }
 
 int pools_log_open(struct pools *pools)

@@ -31,10 +31,19 @@ static void remove_available(struct pool *pool, uint32_t index)
 int pool_open(struct pool *pool, const struct plait_prefix *prefixes, unsigned int prefix_count,
 	      uint16_t block_ports)
 {
+	return pool_open_part(pool, prefixes, prefix_count, block_ports, POOL_FIRST_PORT,
+			      POOL_PORTS);
+}
+
+int pool_open_part(struct pool *pool, const struct plait_prefix *prefixes,
+		   unsigned int prefix_count, uint16_t block_ports, uint16_t first,
+		   unsigned int size)
+{
 	memset(pool, 0, sizeof(*pool));
 	pool->ranges = (struct ranges){prefixes, prefix_count, POOL_HOST_BITS_MAX};
 	pool->block_ports = block_ports;
-	pool->blocks_each = POOL_PORTS / block_ports;
+	pool->first_port = first;
+	pool->blocks_each = (uint16_t)(size / block_ports);
 	pool->address_count = (uint32_t)ranges_size(&pool->ranges);
 	pool->addresses = calloc(pool->address_count + 1, sizeof(*pool->addresses));
 	pool->available = calloc(pool->address_count + 1, sizeof(*pool->available));
@@ -100,9 +109,9 @@ static int make_blocks(const struct pool *pool, uint32_t index)
 struct block *pool_block_of(struct pool *pool, const struct plait_addr *external)
 {
 	int32_t index = pool_index_of(pool, external);
-	unsigned int number = (ntohs(external->port) - POOL_FIRST_PORT) / pool->block_ports;
+	unsigned int number = (ntohs(external->port) - pool->first_port) / pool->block_ports;
 
-	if (index < 0 || ntohs(external->port) < POOL_FIRST_PORT || number >= pool->blocks_each ||
+	if (index < 0 || ntohs(external->port) < pool->first_port || number >= pool->blocks_each ||
 	    make_blocks(pool, (uint32_t)index))
 		return NULL;
 	return &pool->addresses[index].blocks[number];
@@ -179,7 +188,7 @@ void pool_take_back(struct pool *pool, struct block *block)
 
 uint16_t block_first_port(const struct pool *pool, const struct block *block)
 {
-	return (uint16_t)(POOL_FIRST_PORT + block->number * pool->block_ports);
+	return (uint16_t)(pool->first_port + block->number * pool->block_ports);
 }
 
 static struct ports *ports_of(const struct pool *pool, struct block *block,

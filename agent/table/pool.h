@@ -37,6 +37,7 @@ struct pool_address;
 
 struct pool {
 	struct ranges ranges; /* of one family */
+	uint16_t first_port; /* of an address; host byte order */
 	uint16_t block_ports, blocks_each; /* ports of a block, blocks of an address */
 	uint32_t address_count;
 	struct pool_address *addresses;
@@ -48,6 +49,10 @@ struct pool {
 /* prefixes: borrowed. block_ports: even, 2 to POOL_PORTS. 0 or -ENOMEM. Without prefixes there is nothing to lend. */
 int pool_open(struct pool *pool, const struct plait_prefix *prefixes, unsigned int prefix_count,
 	      uint16_t block_ports);
+/* The same with some of each address's ports: size of them, from first on, both even. */
+int pool_open_part(struct pool *pool, const struct plait_prefix *prefixes,
+		   unsigned int prefix_count, uint16_t block_ports, uint16_t first,
+		   unsigned int size);
 void pool_close(struct pool *pool);
 
 /* The address with that index, port 0; and the index of an address, POOL_NOBODY if it is none. */

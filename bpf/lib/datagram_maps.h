@@ -6,20 +6,12 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
+#include "datagram_senders.h"
 #include "packet_counters.h"
 #include "plait_datagram.h"
 #include "plait_maps.h"
 
 enum role { CPE, CONCENTRATOR };
-
-/* Bindings by what their UDP has: sized by the configuration. The agent adds and removes. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 65536);
-	__type(key, struct plait_addr);
-	__type(value, struct plait_datagram_binding);
-} datagram_senders SEC(".maps");
 
 /* Bindings by what their TCP-formatted packets have. The agent adds and removes. */
 struct {

@@ -30,6 +30,14 @@ static __always_inline __u32 worker_of(const struct segment *segment)
 	return settings.workers ? hash % settings.workers : 0;
 }
 
+static __always_inline bool copy_frame(struct __sk_buff *skb, struct plait_held_syn *held,
+				       __u32 bytes)
+{
+	held->ifindex = skb->ifindex;
+	held->frame_bytes = bytes;
+	return !bpf_skb_load_bytes(skb, 0, held->frame, bytes);
+}
+
 /*
  * side: which of a session's connections the SYN begins. in_time_wait: it takes over addresses in TIME_WAIT, which
  * the agent must end first.
@@ -43,13 +51,10 @@ static __always_inline int hold(struct __sk_buff *skb, const struct segment *seg
 
 	if (!ring || !held || bytes < 1 || bytes > PLAIT_FRAME_MAX)
 		return verdict(VERDICT_DROP, PLAIT_SYN_HOLD_FAILED);
-	held->ifindex = skb->ifindex;
 	held->in_time_wait = in_time_wait;
 	held->side = side;
-	held->frame_bytes = bytes;
-	if (bpf_skb_load_bytes(skb, 0, held->frame, bytes))
-		return verdict(VERDICT_DROP, PLAIT_SYN_HOLD_FAILED);
-	if (bpf_ringbuf_output(ring, held, offsetof(struct plait_held_syn, frame) + bytes, 0))
+	if (!copy_frame(skb, held, bytes) ||
+	    bpf_ringbuf_output(ring, held, offsetof(struct plait_held_syn, frame) + bytes, 0))
 		return verdict(VERDICT_DROP, PLAIT_SYN_HOLD_FAILED);
 	return verdict(VERDICT_DROP, PLAIT_SYN_HELD);
 }

@@ -193,7 +193,7 @@ static void run_datagrams(bool seen[PLAIT_REASON_COUNT])
 	struct recipe first = up, later = up;
 	struct stage *stage;
 
-	settings.bond_udp = 1;
+	settings.udp = PLAIT_UDP_STREAM;
 	stage = stage_open_with(CPE, &settings);
 	cr_expect_str_eq(stage_run_recipe(stage, "lan_ingress", &up),
 			 "pass mark 0x7000 udp_steered");
@@ -205,6 +205,26 @@ static void run_datagrams(bool seen[PLAIT_REASON_COUNT])
 	later.from = "10.0.0.3";
 	later.payload = (struct octets){long_payload, sizeof(long_payload)};
 	cr_expect_str_eq(stage_run_recipe(stage, "lan_ingress", &later), "drop fragment_dropped");
+	add_seen(stage, seen);
+}
+
+/* Until the ring buffer is full: nobody reads it. */
+static void run_held_datagrams(bool seen[PLAIT_REASON_COUNT])
+{
+	enum { MORE_THAN_FIT = PLAIT_DATAGRAM_RING_BYTES / 1800 + 1 };
+	struct plait_settings settings = stage_settings();
+	const struct recipe up = {HOST, SERVER, .protocol = IPPROTO_UDP,
+				  .payload = {long_payload, 1800}};
+	const char *outcome = "";
+	struct stage *stage;
+
+	settings.udp = PLAIT_UDP_DATAGRAM;
+	stage = stage_open_with(CPE, &settings);
+	cr_expect_str_eq(stage_run_recipe(stage, "lan_ingress", &up), "drop datagram_held");
+	add_seen(stage, seen);
+	for (int i = 0; i < MORE_THAN_FIT; i++)
+		outcome = stage_run_recipe(stage, "lan_ingress", &up);
+	cr_expect_str_eq(outcome, "drop datagram_hold_failed");
 	add_seen(stage, seen);
 }
 
@@ -387,6 +407,7 @@ Test(reasons, each_that_a_program_counts_is_provoked)
 	run_stateless(seen);
 	run_join(seen);
 	run_datagrams(seen);
+	run_held_datagrams(seen);
 	run_datagram(seen);
 	for (int reason = 0; reason < PLAIT_REASON_COUNT; reason++)
 		cr_expect_eq(seen[reason], names(text, words[reason]), "%s: %s", words[reason],

@@ -29,7 +29,7 @@ static struct stage *cpe(void)
 {
 	struct plait_settings settings = stage_settings();
 
-	settings.bond_udp = 1;
+	settings.udp = PLAIT_UDP_STREAM;
 	return stage_open_with(CPE, &settings);
 }
 

@@ -270,7 +270,8 @@ Test(config, every_key_of_a_cpe)
 		"congestion_control: system\n"
 		"when_unreachable: refuse\n"
 		"concentrator_selection: weighted\n"
-		"udp: datagram\n"
+		"udp: off\n"
+		"datagram: {distribution: packet, attach: generic, ports: 20000-29999}\n"
 		"preserve_source: {ipv4: true, ipv6: false}\n"
 		"dscp: {leg: 0, lan: 63}\n"
 		"fastclose_on_expiry: true\n"
@@ -286,6 +287,11 @@ Test(config, every_key_of_a_cpe)
 	cr_expect_eq(config.mode, MODE_TRANSPARENT);
 	cr_assert_eq(config.lan.count, 2);
 	cr_expect_str_eq(config.lan.name[1], "lan1");
+
+	cr_expect_eq(config.datagram.distribution, DISTRIBUTION_PACKET);
+	cr_expect_eq(config.datagram.attach, ATTACH_GENERIC);
+	cr_expect_eq(config.datagram.port_first, 20000);
+	cr_expect_eq(config.datagram.port_last, 29999);
 
 	cr_assert_eq(config.link_count, 3);
 	cr_expect_str_eq(config.links[0].type, "dsl");
@@ -329,7 +335,7 @@ Test(config, every_key_of_a_cpe)
 	cr_expect_eq(rule[4].in_use, 0);
 
 	cr_expect_eq(config.handshake, HANDSHAKE_EAGER);
-	cr_expect_eq(config.udp, UDP_DATAGRAM);
+	cr_expect_eq(config.udp, UDP_OFF);
 	cr_expect(config.preserve_source_v4);
 	cr_expect_not(config.preserve_source_v6);
 	cr_expect_eq(config.dscp.leg, 0);
@@ -533,6 +539,17 @@ static struct bad bad_root[] = {
 	{CPE "dscp: {internet: 0}\n", 5, 8, "dscp.internet: only for role: concentrator"},
 	{CPE "udp_queue: 19ms\n", 5, 12,
 	 "udp_queue: expected a time of at least 20ms, not \"19ms\""},
+	{CPE "datagram: {ports: 1000-2001}\n", 5, 19,
+	 "datagram.ports: expected ports from 1024 up, from an even one to an odd one, not "
+	 "\"1000-2001\""},
+	{CPE "datagram: {ports: 61000-61010}\n", 5, 19,
+	 "datagram.ports: expected ports from 1024 up, from an even one to an odd one, not "
+	 "\"61000-61010\""},
+	{CPE "datagram: {attach: driver}\n", 5, 20,
+	 "datagram.attach: expected auto, native or generic, not \"driver\""},
+	{"role: cpe\nlan: {interfaces: [lan0]}\nlinks: [{name: dsl, interface: w1}]\n"
+	 "concentrators: [{name: k1, addresses: [10.1.0.1], port: preserve}]\nudp: datagram\n",
+	 5, 6, "udp: datagram needs a port of each concentrator, and k1 has port: preserve"},
 	{CPE "lifetimes: {udp: 119999ms}\n", 5, 18,
 	 "lifetimes.udp: expected a time of at least 120s, not \"119999ms\""},
 	{CPE "lifetimes: {reset: 0s}\n", 5, 20,

@@ -164,6 +164,21 @@ Test(pool, leaves_out_what_is_no_whole_block)
 	pool_close(&pool);
 }
 
+Test(pool, may_have_some_ports_of_each_address_only)
+{
+	static const struct plait_prefix one = {
+		.ip = {203, 0, 113, 1}, .family = AF_INET, .bits = 32};
+
+	cr_assert_eq(pool_open_part(&pool, &one, 1, 32, 61000, 4536), 0);
+	cr_expect_eq(pool.blocks_each, 141);
+	expect_no_block("203.0.113.1", 60999);
+	expect_no_block("203.0.113.1", 1024);
+	cr_expect_eq(pool_lend_this(&pool, 0, 0, ME, 5)->number, 0);
+	cr_expect_eq(block_first_port(&pool, pool_lend_this(&pool, 0, 140, ME, 5)), 65480);
+	expect_no_block("203.0.113.1", 65512);
+	pool_close(&pool);
+}
+
 Test(pool, a_whole_address_can_be_a_block)
 {
 	bool lent[65536] = {};

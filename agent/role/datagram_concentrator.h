@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Datagram mode on the concentrator: subscribers' endpoints get an external address and
+ * port, and their links slots for the way back. Programs are attached from the first
+ * TCP-formatted packet on, as long as there are bindings. Main thread's. plain-mode-03,
+ * "UDP Traffic"; docs/datagram.md.
+ */
+#ifndef PLAIT_ROLE_DATAGRAM_CONCENTRATOR_H
+#define PLAIT_ROLE_DATAGRAM_CONCENTRATOR_H
+
+#include "datagram_mode.h"
+#include "pools.h"
+#include "table/bindings.h"
+
+/* The links of a subscriber, as they are in the maps. */
+struct customer {
+	uint32_t bindings; /* that use them; 0: nothing else counts */
+	struct plait_path_set set;
+	struct plait_path path[PLAIT_PATHS_MAX];
+};
+
+struct datagram_concentrator {
+	struct datagram_mode mode;
+	struct pools *pools;
+	/* whether a remote may be reached; *why if not */
+	bool (*may_reach)(void *context, const struct plait_addr *addr, enum plait_reason *why);
+	void *context;
+	/* inside: the subscriber's first address and the WAN port; external: the translator's */
+	struct bindings bindings;
+	struct binding **lent; /* of each slot in bindings: the translator's */
+	struct customer *customers; /* by the translator's number of the subscriber */
+	bool on; /* programs are attached */
+	bool draining; /* no new bindings; the role sets it */
+	int timer_fd;
+	struct loop_watch timer_watch;
+};
+
+/*
+ * Where the configuration takes datagrams; else nothing is done. After pools_open(). 0 or
+ * negative errno, logged.
+ */
+int datagram_concentrator_open(struct datagram_concentrator *concentrator, struct pools *pools,
+			       struct loop *loop);
+/* Programs are gone from the interfaces. One that was not opened is fine. */
+void datagram_concentrator_close(struct datagram_concentrator *concentrator);
+
+#endif

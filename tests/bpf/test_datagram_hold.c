@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* What TC programs make of packets that datagram mode's XDP programs have let through. */
+#include <bpf/libbpf.h>
+#include <criterion/criterion.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include "plait_datagram.h"
+#include "stage.h"
+
+#define HOST .from = "10.0.0.2", .from_port = 5000
+#define LINK .from = "192.0.2.77", .from_port = 61000, .to = "203.0.113.1", .to_port = 6824
+#define PM_OPTION(subtype)                                            \
+	{                                                             \
+		"\x1e\x0a" subtype "\0\xc6\x33\x64\x4d\0\x35\1\1", 12 \
+	}
+
+static struct plait_held_syn last;
+static unsigned int held_count;
+
+static int take(void *context, void *record, size_t size)
+{
+	const struct plait_held_syn *held = record;
+
+	memcpy(&last, held, offsetof(struct plait_held_syn, frame) + held->frame_bytes);
+	held_count++;
+	return 0;
+}
+
+static void read_ring(const struct stage *stage)
+{
+	struct ring_buffer *ring =
+		ring_buffer__new(stage_map(stage, "held_datagrams"), take, NULL, NULL);
+
+	cr_assert_not_null(ring);
+	held_count = 0;
+	ring_buffer__consume(ring);
+	ring_buffer__free(ring);
+}
+
+static struct stage *open_datagrams(enum stage_role role)
+{
+	struct plait_settings settings = stage_settings();
+
+	settings.udp = PLAIT_UDP_DATAGRAM;
+	settings.datagram_port_first = 61000;
+	settings.datagram_port_last = 65535;
+	return stage_open_with(role, &settings);
+}
+
+static struct recipe to_server(uint16_t port)
+{
+	return (struct recipe){HOST, .to = "198.51.100.7", .to_port = port, .protocol = IPPROTO_UDP,
+			       .payload = TEXT("a datagram")};
+}
+
+Test(datagram_hold, U3_host_s_first_packet_comes_to_the_agent_as_it_was)
+{
+	struct stage *stage = open_datagrams(CPE);
+	struct recipe udp = to_server(53);
+	struct packet packet = packet_build_udp(&udp);
+
+	cr_expect_str_eq(stage_run_recipe(stage, "lan_ingress", &udp), "drop datagram_held");
+	read_ring(stage);
+	cr_assert_eq(held_count, 1);
+	cr_expect_eq(last.frame_bytes, packet.bytes);
+	cr_expect_arr_eq(last.frame, packet.frame, packet.bytes);
+}
+
+Test(datagram_hold, W4_policy_comes_before)
+{
+	struct stage *stage = open_datagrams(CPE);
+	struct recipe direct = to_server(80), dropped = to_server(81);
+	struct plait_policy_rule rule = {.source_port_last = 65535, .in_use = 1};
+
+	rule.destination_port_first = rule.destination_port_last = 80;
+	rule.action = PLAIT_DIRECT;
+	stage_put_policy(stage, 0, &rule);
+	rule.destination_port_first = rule.destination_port_last = 81;
+	rule.action = PLAIT_DROP;
+	stage_put_policy(stage, 1, &rule);
+
+	cr_expect_str_eq(stage_run_recipe(stage, "lan_ingress", &direct), "next direct_policy");
+	cr_expect_str_eq(stage_run_recipe(stage, "lan_ingress", &dropped), "drop drop_policy");
+	read_ring(stage);
+	cr_expect_eq(held_count, 0);
+}
+
+Test(datagram_hold, U3_what_has_a_binding_or_is_a_fragment_goes_on)
+{
+	struct stage *stage = open_datagrams(CPE);
+	struct plait_addr host = packet_addr("10.0.0.2", 5000);
+	struct plait_datagram_binding binding = {.inner = host};
+	struct recipe udp = to_server(53), fragment = to_server(53);
+
+	fragment.fragment = 0x2000;
+	cr_expect_str_eq(stage_run_recipe(stage, "lan_ingress", &fragment), "next");
+	stage_put(stage, "datagram_senders", &host, &binding);
+	cr_expect_str_eq(stage_run_recipe(stage, "lan_ingress", &udp), "next");
+	read_ring(stage);
+	cr_expect_eq(held_count, 0);
+}
+
+static struct stage *open_concentrator(void)
+{
+	struct stage *stage = open_datagrams(CONCENTRATOR);
+
+	stage_put_addr(stage, "customer_addresses", "203.0.113.1", 6824);
+	return stage;
+}
+
+Test(datagram_hold, U3_subscriber_s_packet_comes_to_the_agent)
+{
+	struct stage *stage = open_concentrator();
+	struct recipe tcp = {LINK, .flags = ACK | PSH, .options = PM_OPTION("\xe4")};
+
+	cr_expect_str_eq(stage_run_recipe(stage, "customer_ingress", &tcp), "drop datagram_held");
+	read_ring(stage);
+	cr_expect_eq(held_count, 1);
+	stage_disallow(stage, NULL, 0);
+	stage_allow(stage, "192.0.3.0", 24);
+	cr_expect_str_eq(stage_run_recipe(stage, "customer_ingress", &tcp), "drop datagram_source");
+}
+
+Test(datagram_hold, U3_other_segments_are_none)
+{
+	struct stage *stage = open_concentrator();
+	struct recipe plain = {LINK, .flags = ACK | PSH};
+	struct recipe without_u = {LINK, .flags = ACK | PSH, .options = PM_OPTION("\xe0")};
+	struct recipe elsewhere = {LINK, .flags = ACK | PSH, .options = PM_OPTION("\xe4")};
+
+	elsewhere.to_port = 6825;
+	cr_expect_str_eq(stage_run_recipe(stage, "customer_ingress", &plain), "next");
+	cr_expect_str_eq(stage_run_recipe(stage, "customer_ingress", &without_u), "next");
+	cr_expect_str_eq(stage_run_recipe(stage, "customer_ingress", &elsewhere), "next");
+	read_ring(stage);
+	cr_expect_eq(held_count, 0);
+}
+
+Test(datagram_hold, U3_own_ports_of_datagram_mode_are_silent)
+{
+	struct stage *stage = open_concentrator();
+	struct recipe udp = {.from = "198.51.100.7",
+			     .from_port = 53,
+			     .to = "198.51.100.1",
+			     .to_port = 61000,
+			     .protocol = IPPROTO_UDP};
+
+	stage_put_addr(stage, "local_addresses", "198.51.100.1", 0);
+	cr_expect_str_eq(stage_run_recipe(stage, "internet_ingress", &udp), "drop udp_unsolicited");
+	udp.to_port = 60999;
+	cr_expect_str_eq(stage_run_recipe(stage, "internet_ingress", &udp), "next");
+}

@@ -1,0 +1,360 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+"""U3: datagram mode end to end (plain-mode-03, "UDP Traffic"; docs/datagram.md)."""
+
+import contextlib
+import json
+import socket
+import struct
+import subprocess
+import time
+
+import pytest
+
+from conftest import PlaitLab, both_families, server_address
+from netns import eventually, family_of, inside, stays
+from test_daemon import traces
+from test_udp import UdpServer, is_silent, towards, udp_socket
+from wire import Capture, read_options
+
+HOME = [{"name": "home-1", "sources": ["10.1.0.2", "10.2.0.2"]}]
+HOME_V6 = [{"name": "home-1", "sources": ["fd10:1::2", "fd10:2::2"]}]
+POOL = [{"prefix": "203.0.113.64/28"}]
+ATTACH = ("native", "generic")
+PORT = 6824
+
+
+def take_redirected(lab):
+    """A veth takes what XDP redirects to it in the driver if its far end has NAPI."""
+    ends = [("host", "eth0"), ("server", "eth0"), ("conc", "w1"), ("conc", "w2")]
+    for node, interface in ends:
+        lab.run(node, ["ethtool", "-K", interface, "gro", "on"])
+    for link, has_weather in enumerate(lab.has_weather, 1):
+        for port in ("to-cpe", "to-conc") if has_weather else ():
+            lab.run(f"acc{link}", ["ethtool", "-K", port, "gro", "on"])
+
+
+def config_of(attach, extra):
+    return {"datagram": {"attach": attach} | (extra or {}).pop("datagram", {})} | (extra or {})
+
+
+@contextlib.contextmanager
+def datagrams(cpe=None, conc=None, attach="native", **kwargs):
+    """A lab in datagram mode, and a subscriber who has both links."""
+    with PlaitLab(**kwargs) as lab:
+        take_redirected(lab)
+        lab.conc_config = {"subscribers": HOME} | config_of(attach, dict(conc or {}))
+        lab.cpe_config = {"udp": "datagram"} | config_of(attach, dict(cpe or {}))
+        lab.plaitd("conc", lab.conc_config)
+        lab.plaitd("cpe", lab.cpe_config)
+        lab.wait_answered()
+        yield lab
+        for role in ("cpe", "conc"):
+            agent = lab.agents.get(role)
+            assert not agent or agent.process.poll() is None, f"{role} died:\n{lab.log(role)}"
+
+
+@contextlib.contextmanager
+def served(lab, address, **kwargs):
+    with UdpServer(lab, address, **kwargs) as server, \
+            towards(lab, address, server.port) as client:
+        yield server, client
+
+
+def asks(client, data=b"question", wanted=None):
+    client.send(data)
+    assert client.recv(1 << 16) == (data if wanted is None else wanted)
+
+
+def bindings(lab, role):
+    return json.loads(lab.plaitctl(role, "bindings", "--json").stdout)["bindings"]
+
+
+def path_traffic(lab, role):
+    """Packets (sent, received) of each path that has had any, by its number."""
+    pin = f"/sys/fs/bpf/plait/{lab.agent_name(role)}/datagram_traffic"
+    dump = json.loads(subprocess.run(["bpftool", "-j", "map", "dump", "pinned", pin], check=True,
+                                     capture_output=True, text=True).stdout)
+    entries = (entry["formatted"] for entry in dump)
+    return {entry["key"]: (entry["value"]["sent"], entry["value"]["received"])
+            for entry in entries if entry["value"]["sent"] or entry["value"]["received"]}
+
+
+@pytest.fixture(scope="module", params=ATTACH, name="lab")
+def _lab(request):
+    """Where XDP is in the drivers, and where it is in the stack."""
+    with datagrams(attach=request.param) as made:
+        yield made
+
+
+# The way of a datagram
+
+@both_families
+@pytest.mark.parametrize("size", [0, 1, 200, 1400])
+def test_U3_datagram_arrives_and_its_answer_too(lab, family, size):
+    address = server_address(lab, family)
+    with served(lab, address) as (server, client):
+        before = {role: lab.counters(role) for role in ("cpe", "conc")}
+        for i in range(5):
+            asks(client, bytes([i]) * size)
+        peers = {peer for _, peer, _ in server.got}
+        assert {peer[0] for peer in peers} == {{"v4": lab.CONC_NET_V4,
+                                                "v6": lab.CONC_NET_V6}[family]}
+        assert len(peers) == 1 and 61000 <= peers.pop()[1] <= 65535
+        for role in ("cpe", "conc"):
+            grown = lab.since(role, before[role])
+            sent = grown.get("datagram_sent", 0) + grown.get("datagram_sent_summed", 0)
+            assert (sent, grown["datagram_received"], grown["datagram_held"]) == (5, 5, 1), grown
+        assert not lab.sessions("cpe") and not lab.sessions("conc")
+
+
+def test_U3_many_flows_at_once(lab):
+    with UdpServer(lab, lab.SERVER_V4) as server, contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(towards(lab, lab.SERVER_V4, server.port))
+                   for _ in range(200)]
+        for i, client in enumerate(clients):
+            client.send(b"%d" % i)
+        for i, client in enumerate(clients):
+            assert client.recv(100) == b"%d" % i
+        assert len({peer for _, peer, _ in server.got}) == 200
+
+
+def test_U3_mapping_is_endpoint_independent(lab):
+    """RFC 4787 REQ-1; and so is filtering (REQ-8): who is told the address may use it."""
+    with UdpServer(lab, lab.SERVER_V4) as one, UdpServer(lab, lab.SERVER_V4) as other, \
+            udp_socket(lab, "host", socket.AF_INET) as client:
+        for server in (one, other):
+            client.sendto(b"x", (lab.SERVER_V4, server.port))
+            assert client.recvfrom(10) == (b"x", (lab.SERVER_V4, server.port))
+        assert one.got[0][1] == other.got[0][1]
+        with towards(lab, *one.got[0][1], node="server") as stranger:
+            stranger.send(b"hello")
+            assert client.recvfrom(10) == (b"hello", (lab.SERVER_V4, stranger.getsockname()[1]))
+
+
+def test_U3_what_nobody_expects_is_dropped_silently(lab):
+    before = lab.counters("conc")
+    with towards(lab, lab.CONC_NET_V4, 65533, node="server") as stranger:
+        stranger.send(b"hello?")
+        assert is_silent(stranger)
+    assert lab.since("conc", before)["udp_unsolicited"] == 1
+
+
+def test_U3_bindings_are_shown_and_maps_read_well(lab):
+    with served(lab, lab.SERVER_V4) as (server, client):
+        asks(client)
+        external = "%s:%d" % server.got[0][1]
+        at_conc, = [one for one in bindings(lab, "conc") if one["external"] == external]
+        assert (at_conc["protocol"], at_conc["state"], at_conc["subscriber"]) == (
+            "udp", "in use", "home-1")
+        host = f"{lab.HOST_V4}:{client.getsockname()[1]}"
+        at_cpe, = [one for one in bindings(lab, "cpe") if one["inside"] == host]
+        assert at_cpe["state"] == "in use"
+        assert at_cpe["external"].split(":")[1] == at_conc["inside"].split(":")[1], "the WAN port"
+        pin = f"/sys/fs/bpf/plait/{lab.agent_name('cpe')}/datagram_senders"
+        assert "wan_port" in subprocess.run(["bpftool", "map", "dump", "pinned", pin], check=True,
+                                            capture_output=True, text=True).stdout
+
+
+@both_families
+def test_U3_resolver_and_bulk(lab, family):
+    address = server_address(lab, family)
+    resolver = lab.popen("server", ["dnsmasq", "-k", "-C", "/dev/null", "--no-resolv",
+                                    "--no-hosts", "--user=root", "--pid-file", "-p", "5300",
+                                    "--address=/plait.test/192.0.2.9"], log="dnsmasq.log")
+    iperf = lab.popen("server", ["iperf3", "-s", "-1"], log="iperf.log")
+    lab.wait_listening("server", 5201)
+    lab.wait_listening("server", 5300)
+    asked = lab.run("host", ["dig", "+short", "+tries=1", "-p", "5300", f"@{address}",
+                             "plait.test"])
+    assert asked.stdout == "192.0.2.9\n"
+    measured = json.loads(lab.run("host", ["iperf3", "-c", address, "-u", "-b", "20M", "-l", "1200",
+                                           "-t", "2", "-J"]).stdout)["end"]["sum"]
+    assert measured["lost_percent"] < 1 and measured["packets"] > 3000, measured
+    resolver.terminate()
+    iperf.wait(5)
+
+
+# What is on the wire
+
+@both_families
+def test_U3_links_carry_tcp_formatted_packets_only(family):
+    with datagrams(weather_everywhere=True) as lab, contextlib.ExitStack() as stack:
+        wires = [stack.enter_context(Capture(lab, f"acc{link}", port))
+                 for link in (1, 2) for port in ("to-cpe", "to-conc")]
+        address = server_address(lab, family)
+        with served(lab, address) as (server, client):
+            for i in range(4):
+                asks(client, b"question %d" % i)
+            seen = [packet for wire in wires for packet in wire.packets()]
+            assert not [packet for packet in seen if packet.protocol == socket.IPPROTO_UDP
+                        and packet.payload and b"question" in packet.payload]
+            ours = [packet for packet in seen if packet.payload.startswith(b"question")]
+            up = [packet for packet in ours if packet.dport == PORT and not packet.outgoing]
+            down = [packet for packet in ours if packet.sport == PORT and not packet.outgoing]
+            assert len(up) == len(down) == 4
+            for packet, bits in [(one, 0xe4) for one in up] + [(one, 0xec) for one in down]:
+                (kind, value), = packet.options
+                ip = socket.inet_pton(family_of(address), address)
+                assert kind == 30
+                assert value == bytes([bits, 0]) + ip + struct.pack("!H", server.port)
+            assert sorted(packet.ack for packet in up) == [1, 2, 3, 4], "counted by the binding"
+
+
+def test_U3_families_are_mixed():
+    """IPv4 hosts over links that have IPv6 only."""
+    only_v6 = [{"name": "k1", "port": PORT, "addresses": ["fd10:1::1", "fd10:2::1"]}]
+    with datagrams(cpe={"concentrators": only_v6}, conc={"subscribers": HOME_V6}) as lab:
+        for address in (lab.SERVER_V4, lab.SERVER_V6):
+            with served(lab, address) as (_, client):
+                asks(client)
+
+
+def test_U3_external_addresses_are_those_of_the_pools():
+    with datagrams(conc={"internet": {"interfaces": ["net0"], "pools": POOL}}) as lab:
+        lab.run("server", ["ip", "route", "add", POOL[0]["prefix"], "via", lab.CONC_NET_V4])
+        with served(lab, lab.SERVER_V4) as (server, client):
+            asks(client)
+            assert server.got[0][1][0].startswith("203.0.113.6") or \
+                server.got[0][1][0].startswith("203.0.113.7")
+            with towards(lab, server.got[0][1][0], 2000, node="server") as stranger:
+                stranger.send(b"hello?")
+                assert is_silent(stranger)
+
+
+# Whose packets are taken
+
+def formatted(lab, source, destination, sport, remote, data):
+    """Send a TCP-formatted packet from the CPE's machine, with whatever source."""
+    option = bytes.fromhex("1e0ae400") + socket.inet_aton(remote[0]) \
+        + struct.pack("!H", remote[1]) + b"\1\1"
+    header = struct.pack("!HHIIBBHHH", sport, PORT, 1, 1, 8 << 4, 0x18, 65535, 0, 0) + option
+    pseudo = socket.inet_aton(source) + socket.inet_aton(destination) \
+        + struct.pack("!BBH", 0, 6, len(header) + len(data))
+    octets = pseudo + header + data + b"\0" * (len(data) % 2)
+    total = sum(struct.unpack(f"!{len(octets) // 2}H", octets))
+    total = (total & 0xffff) + (total >> 16)
+    total = (total & 0xffff) + (total >> 16)
+    header = header[:16] + struct.pack("!H", total ^ 0xffff) + header[18:]
+    ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(header) + len(data), 1, 0, 64, 6, 0,
+                     socket.inet_aton(source), socket.inet_aton(destination))
+    with inside(lab, "cpe"):
+        raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    with raw:
+        raw.sendto(ip + header + data, (destination, 0))
+
+
+@contextlib.contextmanager
+def alone(**conc):
+    """A concentrator, and nobody at the CPE's end."""
+    with PlaitLab() as lab:
+        take_redirected(lab)
+        lab.plaitd("conc", conc)
+        yield lab
+
+
+def test_U3_subscribers_are_told_apart():
+    """The same WAN port of two, over their links."""
+    with alone() as lab, UdpServer(lab, lab.SERVER_V4, echoes=False) as server:
+        remote = (lab.SERVER_V4, server.port)
+        for link in (1, 2, 1):
+            formatted(lab, f"10.{link}.0.2", f"10.{link}.0.1", 61000, remote, b"from %d" % link)
+            eventually(lambda: server.got and server.got[-1][0] == b"from %d" % link,
+                       what="its arrival")
+        peers = [peer for _, peer, _ in server.got]
+        assert peers[0] == peers[2] != peers[1]
+        assert {one["subscriber"] for one in bindings(lab, "conc")} == {"10.1.0.2", "10.2.0.2"}
+
+
+def test_U3_who_is_no_subscriber_is_not_heard():
+    customer = {"allow": ["10.1.0.0/24"]}
+    with alone(customer=customer) as lab, UdpServer(lab, lab.SERVER_V4, echoes=False) as server:
+        remote = (lab.SERVER_V4, server.port)
+        for attached in (False, True):
+            before = lab.counters("conc")
+            formatted(lab, "10.2.0.2", "10.2.0.1", 61000, remote, b"stranger")
+            eventually(lambda: lab.since("conc", before).get("datagram_source") == 1,
+                       what="its count")
+            if not attached:
+                formatted(lab, "10.1.0.2", "10.1.0.1", 61000, remote, b"subscriber")
+                eventually(lambda: server.got, what="its arrival")
+        assert [data for data, _, _ in server.got] == [b"subscriber"]
+        assert len(bindings(lab, "conc")) == 1
+
+
+@pytest.mark.parametrize("remote, reason", [(("127.0.0.1", 80), "pm_forbidden"),
+                                            (("203.0.113.1", 80), "pm_own_address"),
+                                            (("203.0.113.2", 0), "datagram_option")])
+def test_U3_remote_that_must_not_be_reached_gets_no_binding(remote, reason):
+    with alone() as lab:
+        before = lab.counters("conc")
+        formatted(lab, "10.1.0.2", "10.1.0.1", 61000, remote, b"x")
+        eventually(lambda: lab.since("conc", before).get(reason) == 1, what=reason)
+        assert not bindings(lab, "conc")
+
+
+@pytest.mark.parametrize("udp", ["off", "stream"])
+def test_U3_concentrator_that_takes_no_datagrams(udp):
+    with alone(udp=udp) as lab, UdpServer(lab, lab.SERVER_V4, echoes=False) as server:
+        formatted(lab, "10.1.0.2", "10.1.0.1", 61000, (lab.SERVER_V4, server.port), b"x")
+        stays(lambda: not server.got, 0.5)
+
+
+def test_W4_policy_decides_in_datagram_mode_too():
+    rules = [{"match": {"protocol": "udp", "destination_port": 7001}, "action": "direct"},
+             {"match": {"protocol": "udp", "destination_port": 7002}, "action": "drop"}]
+    with datagrams(cpe={"policy": rules}) as lab, contextlib.ExitStack() as stack:
+        for port, outcome in ((7000, "bond"), (7001, "direct"), (7002, "drop")):
+            server = stack.enter_context(UdpServer(lab, lab.SERVER_V4, port))
+            client = stack.enter_context(towards(lab, lab.SERVER_V4, port))
+            client.send(b"x")
+            if outcome == "drop":
+                assert is_silent(client) and not server.got
+                continue
+            assert client.recv(10) == b"x"
+            assert server.got[0][1][0] == (lab.CONC_NET_V4 if outcome == "bond"
+                                           else lab.HOST_V4)
+
+
+def test_U3_streams_and_datagrams_at_one_concentrator():
+    with datagrams() as lab:
+        with served(lab, lab.SERVER_V4) as (server, client):
+            asks(client)
+        lab.stop_plaitd("cpe")
+        lab.plaitd("cpe")
+        lab.wait_answered()
+        with served(lab, lab.SERVER_V4) as (server, client):
+            asks(client)
+            assert len(lab.sessions("conc", server.port)) == 1
+
+
+# Life
+
+def test_U3_nothing_is_left():
+    with PlaitLab() as lab:
+        take_redirected(lab)
+        before = {role: traces(lab, role) for role in ("cpe", "conc")}
+        lab.plaitd("conc", {"subscribers": HOME})
+        lab.plaitd("cpe", {"udp": "datagram"})
+        lab.wait_answered()
+        reserved = ["sysctl", "-n", "net.ipv4.ip_local_reserved_ports"]
+        assert lab.run("cpe", reserved).stdout == "61000-65535\n"
+        with served(lab, lab.SERVER_V4) as (_, client):
+            asks(client)
+            assert "prog/xdp" in lab.run("cpe", ["ip", "-d", "link", "show", "lan0"]).stdout
+            assert "prog/xdp" in lab.run("conc", ["ip", "-d", "link", "show", "w1"]).stdout
+        for role in ("cpe", "conc"):
+            lab.stop_plaitd(role)
+            assert traces(lab, role) == before[role]
+
+
+@pytest.mark.parametrize("role", ["cpe", "conc"])
+def test_U3_killed_agent_s_successor_keeps_the_mapping(role):
+    with datagrams() as lab, served(lab, lab.SERVER_V4) as (server, client):
+        asks(client)
+        lab.agents[role].process.kill()
+        lab.agents.pop(role).process.wait()
+        assert "prog/xdp" not in lab.run(role, ["ip", "-d", "link", "show", "w1"]).stdout
+        lab.plaitd(role, lab.cpe_config if role == "cpe" else lab.conc_config)
+        lab.wait_answered()
+        asks(client, b"again")
+        assert server.got[-1][1] == server.got[0][1]
