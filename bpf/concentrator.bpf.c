@@ -18,6 +18,7 @@
 #include "lib/session.h"
 #include "lib/stateless.h"
 #include "lib/steer.h"
+#include "lib/told.h"
 #include "lib/twin.h"
 
 /* (address, port) the concentrator serves. Agent writes. */
@@ -107,8 +108,11 @@ int customer_ingress(struct __sk_buff *skb)
 		return steer_let_go(skb, 0);
 	if (is_turned(skb))
 		return steer_error(skb);
-	if (parse_packet(skb, ETH_HLEN, &segment) != PARSED_TCP)
+	if (parse_packet(skb, ETH_HLEN, &segment) != PARSED_TCP) {
+		if (settings.udp == PLAIT_UDP_DATAGRAM)
+			note_told(skb);
 		return VERDICT_NEXT;
+	}
 	if (settings.udp == PLAIT_UDP_DATAGRAM && is_tcp_formatted(skb, &segment) &&
 	    bpf_map_lookup_elem(&customer_addresses, &segment.destination))
 		return tcp_formatted(skb, &segment);

@@ -105,6 +105,34 @@ enum plait_datagram_address_flag {
 	PLAIT_ADDRESS_SHARED = 2,
 };
 
+/*
+ * What a CPE tells a concentrator of its links, in the payload of ICMP echo requests over
+ * each of them: which ones to use on the way back.
+ */
+struct plait_told_link {
+	struct plait_addr local; /* the link's; port 0 */
+	__be16 weight; /* 0: not now */
+	__u8 pad[2];
+};
+
+struct plait_told {
+	__u8 magic[4]; /* PLAIT_TOLD_MAGIC */
+	__u8 count; /* of link[], all of which are sent */
+	__u8 per_packet; /* as in plait_path_set */
+	__u8 pad[2];
+	struct plait_told_link link[PLAIT_PATHS_MAX];
+};
+
+#define PLAIT_TOLD_MAGIC "plt1"
+
+/* By the address it came from, in "datagram_told". Agent adds and removes, BPF writes. */
+struct plait_told_value {
+	__u64 heard_ns; /* 0: not yet */
+	struct plait_told told;
+};
+
+_Static_assert(sizeof(struct plait_told) == 200, "layout of plait_told");
+_Static_assert(sizeof(struct plait_told_value) == 208, "layout of plait_told_value");
 _Static_assert(sizeof(struct plait_datagram_binding) == 64, "layout of plait_datagram_binding");
 _Static_assert(sizeof(struct plait_path_set) == 72, "layout of plait_path_set");
 _Static_assert(sizeof(struct plait_direct_key) == 24, "layout of plait_direct_key");

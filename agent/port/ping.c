@@ -31,13 +31,18 @@ static uint16_t own_id(const struct ping *ping)
 	return htons((uint16_t)(getpid() ^ ping->fd));
 }
 
-static uint16_t checksum(const struct echo *echo)
+/* bytes: of an even number. */
+static uint32_t sum_words(uint32_t sum, const void *bytes, size_t len)
 {
-	const uint16_t *words = (const uint16_t *)echo;
-	uint32_t sum = 0;
+	const uint16_t *words = bytes;
 
-	for (unsigned int i = 0; i < sizeof(*echo) / sizeof(*words); i++)
+	for (size_t i = 0; i < len / sizeof(*words); i++)
 		sum += words[i];
+	return sum;
+}
+
+static uint16_t fold(uint32_t sum)
+{
 	sum = (sum & 0xffff) + (sum >> 16);
 	return (uint16_t) ~(sum + (sum >> 16));
 }
@@ -45,11 +50,12 @@ static uint16_t checksum(const struct echo *echo)
 static int want_replies_only(const struct ping *ping)
 {
 	struct icmp6_filter v6;
-	uint32_t v4 = ~(1u << ICMP_ECHOREPLY);
+	uint32_t v4 = ping->deaf ? ~0u : ~(1u << ICMP_ECHOREPLY);
 	int err;
 
 	ICMP6_FILTER_SETBLOCKALL(&v6);
-	ICMP6_FILTER_SETPASS(ICMP6_ECHO_REPLY, &v6);
+	if (!ping->deaf)
+		ICMP6_FILTER_SETPASS(ICMP6_ECHO_REPLY, &v6);
 	if (is_v4(ping))
 		err = setsockopt(ping->fd, SOL_RAW, 1 /* ICMP_FILTER */, &v4, sizeof(v4));
 	else
@@ -104,16 +110,25 @@ int ping_aim(struct ping *ping, const struct plait_addr *local, const struct pla
 	return err;
 }
 
-int ping_send(struct ping *ping, uint64_t now_ns)
+int ping_tell(struct ping *ping, const void *payload, size_t len)
 {
 	struct echo echo = {.type = is_v4(ping) ? ICMP_ECHO : ICMP6_ECHO_REQUEST};
+	struct iovec parts[] = {{&echo, sizeof(echo)}, {(void *)payload, len}};
+	const struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
 
 	echo.id = own_id(ping);
 	echo.sequence = htons(++ping->sequence);
-	ping->sent_ns = ping->asked_ns[ping->sequence % PING_KEPT] = now_ns;
 	if (is_v4(ping)) /* the kernel does it for ICMPv6 */
-		echo.checksum = checksum(&echo);
-	return send(ping->fd, &echo, sizeof(echo), MSG_NOSIGNAL) < 0 ? -errno : 0;
+		echo.checksum = fold(sum_words(sum_words(0, &echo, sizeof(echo)), payload, len));
+	return sendmsg(ping->fd, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+int ping_send(struct ping *ping, uint64_t now_ns)
+{
+	int err = ping_tell(ping, NULL, 0);
+
+	ping->sent_ns = ping->asked_ns[ping->sequence % PING_KEPT] = now_ns;
+	return err;
 }
 
 /* When that was asked which a packet is the first to answer; 0: it is no answer. */

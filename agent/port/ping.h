@@ -4,6 +4,7 @@
 #define PLAIT_PORT_PING_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "plait_addr.h"
@@ -12,6 +13,7 @@ enum { PING_KEPT = 8 }; /* requests whose answers still count */
 
 struct ping {
 	int fd; /* -1: not open */
+	bool deaf; /* nobody wants to know the answers; set before it is aimed */
 	struct plait_addr local, remote;
 	uint16_t sequence; /* of the last request */
 	uint64_t sent_ns; /* 0: it is answered, or there is none */
@@ -26,6 +28,9 @@ int ping_aim(struct ping *ping, const struct plait_addr *local, const struct pla
 
 /* Ask. 0 or negative errno. */
 int ping_send(struct ping *ping, uint64_t now_ns);
+
+/* Send something along, and wait for no answer. 0 or negative errno. */
+int ping_tell(struct ping *ping, const void *payload, size_t len);
 
 /* Reads answers: true if there is one to a recent request, and how long it took. */
 bool ping_answered(struct ping *ping, uint64_t now_ns, uint32_t *rtt_us);

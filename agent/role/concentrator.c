@@ -414,6 +414,13 @@ static int open_datagrams(struct concentrator *concentrator, struct loop *loop)
 	return datagram_concentrator_open(&concentrator->datagrams, &concentrator->pools, loop);
 }
 
+/* Most subscribers have two links. */
+static unsigned int told_links(const struct config *config)
+{
+	return config->udp == UDP_DATAGRAM || config->udp == UDP_BOTH ? 2 * config->max_subscribers
+								      : 1;
+}
+
 static void take_settings(struct concentrator *concentrator, const struct config *config)
 {
 	struct plait_settings *settings = &concentrator->instance.settings;
@@ -450,9 +457,10 @@ static int open_concentrator(struct role *role, struct config *config, struct lo
 	if (!err)
 		err = instance_add_udp_sockets(&concentrator->instance);
 	if (!err)
-		err = instance_load(
-			&concentrator->instance, elf, elf_bytes,
-			(struct dataplane_size[]){{"bindings", config->max_bindings}, {}});
+		err = instance_load(&concentrator->instance, elf, elf_bytes,
+				    (struct dataplane_size[]){{"bindings", config->max_bindings},
+							      {"datagram_told", told_links(config)},
+							      {}});
 	if (!err)
 		err = instance_attach_datagrams(&concentrator->instance);
 	if (!err)

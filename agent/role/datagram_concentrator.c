@@ -18,7 +18,11 @@
 /* after plait_maps.h, whose types it uses */
 #include "datagram_concentrator.skel.h"
 
-enum { SWEEP_SECONDS = 1 };
+enum {
+	LOOK_MS = 100, /* at what CPEs have told */
+	LOOKS_A_TURN = 2048, /* at subscribers, for what they have told */
+	HOPS_A_TURN = 16, /* of subscribers; each takes a few exchanges with the kernel */
+};
 
 _Static_assert((int)PLAIT_PATHS_MAX >= (int)CONFIG_MAX_SOURCES, "a set has a path for each source");
 
@@ -59,24 +63,74 @@ static void put_path(struct datagram_concentrator *concentrator, uint32_t subscr
 		      &concentrator->customers[subscriber].path[path]);
 }
 
-/* Those of the family that packets come in. */
-static void fill(struct customer *customer, uint8_t family)
+/* What a CPE has told last, over whichever link. False: nothing since then. */
+static bool read_told(struct datagram_concentrator *concentrator, const struct customer *customer,
+		      struct plait_told_value *out)
+{
+	out->heard_ns = customer->heard_ns;
+	for (unsigned int i = 0; i < customer->set.count; i++) {
+		struct plait_told_value value;
+
+		if (!dataplane_get(dataplane_of(concentrator), "datagram_told",
+				   &customer->path[i].remote, &value) &&
+		    value.heard_ns > out->heard_ns)
+			*out = value;
+	}
+	return out->heard_ns > customer->heard_ns;
+}
+
+static uint32_t told_weight(const struct plait_told *told, const struct plait_addr *link)
+{
+	for (unsigned int i = 0; i < told->count && i < PLAIT_PATHS_MAX; i++)
+		if (addr_same_ip(&told->link[i].local, link))
+			return ntohs(told->link[i].weight);
+	return 0;
+}
+
+/* As the CPE has it; if that leaves none, as it was: whoever sends knows better than nobody. */
+static void take_told(struct datagram_concentrator *concentrator, uint32_t subscriber)
+{
+	struct customer *customer = &concentrator->customers[subscriber];
+	struct plait_path_set before = customer->set;
+	uint32_t weights[PLAIT_PATHS_MAX] = {}, sum = 0;
+	struct plait_told_value value;
+
+	if (!read_told(concentrator, customer, &value))
+		return;
+	customer->heard_ns = value.heard_ns;
+	for (unsigned int i = 0; i < customer->set.count; i++) {
+		weights[i] = told_weight(&value.told, &customer->path[i].remote);
+		sum += weights[i];
+	}
+	if (!sum)
+		return;
+	customer->set.per_packet = value.told.per_packet != 0;
+	slots_fill(weights, customer->set.count, customer->set.slot);
+	if (memcmp(&before, &customer->set, sizeof(before)))
+		put_set(concentrator, subscriber);
+}
+
+/* Until the CPE tells: those of the family that packets come in, alike. */
+static void fill(struct customer *customer)
 {
 	uint32_t weights[PLAIT_PATHS_MAX] = {};
 
 	for (unsigned int i = 0; i < customer->set.count; i++)
-		weights[i] = customer->path[i].remote.family == family;
+		weights[i] = customer->path[i].remote.family == customer->family;
 	slots_fill(weights, customer->set.count, customer->set.slot);
+	customer->heard_ns = 0;
 }
 
 static void add_path(struct datagram_concentrator *concentrator, struct customer *customer,
 		     const struct plait_addr *own, const struct plait_addr *link)
 {
+	static const struct plait_told_value nothing;
 	struct plait_path *path = &customer->path[customer->set.count++];
 
 	*path = (struct plait_path){.local = *own, .remote = *link};
 	path->remote.port = 0;
 	datagram_mode_find_hop(&concentrator->mode, path);
+	dataplane_put(dataplane_of(concentrator), "datagram_told", &path->remote, &nothing);
 }
 
 /* Ours that has most in common with the CPE's; and its port. Family 0: there is none. */
@@ -134,7 +188,7 @@ static void learn_path(struct datagram_concentrator *concentrator, uint32_t subs
 	}
 	if (at >= 0)
 		put_path(concentrator, subscriber, (unsigned int)at);
-	fill(customer, packet->source.family);
+	fill(customer);
 	put_set(concentrator, subscriber);
 }
 
@@ -145,21 +199,32 @@ static void begin_customer(struct datagram_concentrator *concentrator, uint32_t 
 	static const struct plait_path_traffic none;
 	struct customer *customer = &concentrator->customers[subscriber];
 
-	if (!customer->bindings++) {
-		make_paths(concentrator, customer, &packet->source);
-		for (unsigned int i = 0; i < PLAIT_PATHS_MAX; i++) {
-			uint32_t number = path_number(subscriber, i);
+	make_paths(concentrator, customer, &packet->source);
+	for (unsigned int i = 0; i < PLAIT_PATHS_MAX; i++) {
+		uint32_t number = path_number(subscriber, i);
 
-			if (i < customer->set.count)
-				put_path(concentrator, subscriber, i);
-			dataplane_put(dataplane_of(concentrator), "datagram_traffic", &number,
-				      &none);
-		}
-		customer->set.first = path_number(subscriber, 0);
-		fill(customer, packet->source.family);
-		put_set(concentrator, subscriber);
+		if (i < customer->set.count)
+			put_path(concentrator, subscriber, i);
+		dataplane_put(dataplane_of(concentrator), "datagram_traffic", &number, &none);
 	}
-	learn_path(concentrator, subscriber, packet);
+	customer->family = packet->source.family;
+	customer->set.first = path_number(subscriber, 0);
+	fill(customer);
+	put_set(concentrator, subscriber);
+	customer->active = concentrator->active_count;
+	concentrator->active[concentrator->active_count++] = subscriber;
+}
+
+static void end_customer(struct datagram_concentrator *concentrator, uint32_t subscriber)
+{
+	struct customer *customer = &concentrator->customers[subscriber];
+	uint32_t last = concentrator->active[--concentrator->active_count];
+
+	concentrator->active[customer->active] = last;
+	concentrator->customers[last].active = customer->active;
+	for (unsigned int i = 0; i < customer->set.count; i++)
+		dataplane_remove(dataplane_of(concentrator), "datagram_told",
+				 &customer->path[i].remote);
 }
 
 /* Bindings */
@@ -225,7 +290,8 @@ static void end(struct datagram_concentrator *concentrator, struct binding *bind
 	unpublish(concentrator, binding);
 	pools_return(concentrator->pools,
 		     concentrator->lent[binding - concentrator->bindings.slots]);
-	concentrator->customers[binding->subscriber].bindings--;
+	if (!--concentrator->customers[binding->subscriber].bindings)
+		end_customer(concentrator, (uint32_t)binding->subscriber);
 	bindings_remove(&concentrator->bindings, binding);
 	if (!concentrator->bindings.count)
 		detach(concentrator);
@@ -276,7 +342,9 @@ static bool bind_endpoint(struct datagram_concentrator *concentrator,
 	binding = lend(concentrator, packet, why);
 	if (!binding)
 		return false;
-	begin_customer(concentrator, (uint32_t)binding->subscriber, packet);
+	if (!concentrator->customers[binding->subscriber].bindings++)
+		begin_customer(concentrator, (uint32_t)binding->subscriber, packet);
+	learn_path(concentrator, (uint32_t)binding->subscriber, packet);
 	bindings_keep_until(&concentrator->bindings, binding,
 			    clock_now_ns() + lifetime_ns(concentrator));
 	if (!publish(concentrator, binding))
@@ -327,14 +395,24 @@ static void sweep(struct datagram_concentrator *concentrator, uint64_t now)
 }
 
 /* Next hops change without a word. */
-static void refresh_paths(struct datagram_concentrator *concentrator)
+static void find_hops(struct datagram_concentrator *concentrator, uint32_t subscriber)
 {
-	for (uint32_t s = 0; s < config_of(concentrator)->max_subscribers; s++) {
-		struct customer *customer = &concentrator->customers[s];
+	struct customer *customer = &concentrator->customers[subscriber];
 
-		for (unsigned int i = 0; customer->bindings && i < customer->set.count; i++)
-			if (datagram_mode_find_hop(&concentrator->mode, &customer->path[i]))
-				put_path(concentrator, s, i);
+	for (unsigned int i = 0; i < customer->set.count; i++)
+		if (datagram_mode_find_hop(&concentrator->mode, &customer->path[i]))
+			put_path(concentrator, subscriber, i);
+}
+
+/* Some subscribers in each turn; it goes on with the others in the next. */
+static void look_at(struct datagram_concentrator *concentrator, uint32_t *next, uint32_t most,
+		    void (*look)(struct datagram_concentrator *concentrator, uint32_t subscriber))
+{
+	uint32_t count = concentrator->active_count < most ? concentrator->active_count : most;
+
+	while (count--) {
+		*next = (*next + 1) % concentrator->active_count;
+		look(concentrator, concentrator->active[*next]);
 	}
 }
 
@@ -347,7 +425,8 @@ static void timer_ready(struct loop_watch *watch, uint32_t events)
 	if (read(concentrator->timer_fd, &times, sizeof(times)) != sizeof(times))
 		return;
 	sweep(concentrator, clock_now_ns());
-	refresh_paths(concentrator);
+	look_at(concentrator, &concentrator->look_next, LOOKS_A_TURN, take_told);
+	look_at(concentrator, &concentrator->hop_next, HOPS_A_TURN, find_hops);
 }
 
 /* Setting up */
@@ -452,13 +531,14 @@ static int open_tables(struct datagram_concentrator *concentrator)
 		return err;
 	concentrator->lent = calloc(config->max_bindings, sizeof(struct binding *));
 	concentrator->customers = calloc(config->max_subscribers, sizeof(struct customer));
-	return concentrator->lent && concentrator->customers ? 0 : -ENOMEM;
+	concentrator->active = calloc(config->max_subscribers, sizeof(*concentrator->active));
+	return concentrator->lent && concentrator->customers && concentrator->active ? 0 : -ENOMEM;
 }
 
-static int start_sweeping(struct datagram_concentrator *concentrator, struct loop *loop)
+static int start_looking(struct datagram_concentrator *concentrator, struct loop *loop)
 {
-	static const struct itimerspec every = {.it_value = {.tv_sec = SWEEP_SECONDS},
-						.it_interval = {.tv_sec = SWEEP_SECONDS}};
+	static const struct itimerspec every = {.it_value = {.tv_nsec = LOOK_MS * NS_PER_MS},
+						.it_interval = {.tv_nsec = LOOK_MS * NS_PER_MS}};
 
 	concentrator->timer_watch.ready = timer_ready;
 	concentrator->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
@@ -482,7 +562,7 @@ int datagram_concentrator_open(struct datagram_concentrator *concentrator, struc
 		err = instance_reserve_ports(pools->instance);
 	if (!err)
 		err = open_tables(concentrator);
-	return err ? err : start_sweeping(concentrator, loop);
+	return err ? err : start_looking(concentrator, loop);
 }
 
 void datagram_concentrator_close(struct datagram_concentrator *concentrator)
@@ -495,4 +575,5 @@ void datagram_concentrator_close(struct datagram_concentrator *concentrator)
 	bindings_close(&concentrator->bindings);
 	free(concentrator->lent);
 	free(concentrator->customers);
+	free(concentrator->active);
 }

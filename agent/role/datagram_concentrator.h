@@ -15,6 +15,9 @@
 /* The links of a subscriber, as they are in the maps. */
 struct customer {
 	uint32_t bindings; /* that use them; 0: nothing else counts */
+	uint32_t active; /* index in the list of those that have any */
+	uint64_t heard_ns; /* when the CPE told what is in slots; 0: never */
+	uint8_t family; /* that it sends in */
 	struct plait_path_set set;
 	struct plait_path path[PLAIT_PATHS_MAX];
 };
@@ -29,6 +32,8 @@ struct datagram_concentrator {
 	struct bindings bindings;
 	struct binding **lent; /* of each slot in bindings: the translator's */
 	struct customer *customers; /* by the translator's number of the subscriber */
+	uint32_t *active, active_count; /* subscribers that have bindings */
+	uint32_t look_next, hop_next; /* in it */
 	bool on; /* programs are attached */
 	bool draining; /* no new bindings; the role sets it */
 	int timer_fd;

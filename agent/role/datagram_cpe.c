@@ -227,6 +227,16 @@ static void leave_path(struct datagram_cpe *cpe, uint32_t number)
 	}
 }
 
+static void aim(struct datagram_cpe *cpe, unsigned int concentrator, unsigned int link,
+		const struct plait_path *path)
+{
+	int err = ping_aim(&cpe->ping[concentrator][link], &path->local, &path->remote);
+
+	if (err)
+		log_warning("link %s: telling of it: %s", cpe->links->link[link].config->name,
+			    strerror(-err));
+}
+
 static void refresh_path(struct datagram_cpe *cpe, unsigned int concentrator, unsigned int link)
 {
 	struct plait_path *known = &cpe->path[concentrator][link];
@@ -240,6 +250,7 @@ static void refresh_path(struct datagram_cpe *cpe, unsigned int concentrator, un
 		here = known->local;
 		if (here.family)
 			dataplane_remove(dataplane_of(cpe), "datagram_addresses", &here);
+		aim(cpe, concentrator, link, &now);
 	}
 	if (now.local.family)
 		datagram_mode_find_hop(&cpe->mode, &now);
@@ -263,17 +274,47 @@ static uint32_t weight_of(const struct datagram_cpe *cpe, unsigned int concentra
 }
 
 /* Those that are kept for it take part when no other works. */
-static void fill(const struct datagram_cpe *cpe, unsigned int concentrator,
-		 struct plait_path_set *out)
+static void weigh(const struct datagram_cpe *cpe, unsigned int concentrator,
+		  uint32_t weights[PLAIT_PATHS_MAX])
 {
-	uint32_t weights[PLAIT_PATHS_MAX] = {}, sum = 0;
+	uint32_t sum = 0;
 
 	for (unsigned int backups = 0; !sum && backups < 2; backups++)
 		for (unsigned int i = 0; i < cpe->links->count; i++) {
 			weights[i] = weight_of(cpe, concentrator, i, backups);
 			sum += weights[i];
 		}
-	slots_fill(weights, cpe->links->count, out->slot);
+}
+
+/* Over each of the concentrator's paths, whether it is used or not. */
+static void tell(struct datagram_cpe *cpe, unsigned int concentrator)
+{
+	const struct plait_told *told = &cpe->told[concentrator];
+
+	for (unsigned int i = 0; i < cpe->links->count; i++)
+		if (cpe->ping[concentrator][i].fd >= 0)
+			ping_tell(&cpe->ping[concentrator][i], told, sizeof(*told));
+}
+
+/* The same way for what comes back. */
+static void take_weights(struct datagram_cpe *cpe, unsigned int concentrator,
+			 const uint32_t weights[PLAIT_PATHS_MAX])
+{
+	struct plait_told told = {.magic = PLAIT_TOLD_MAGIC,
+				  .per_packet = config_of(cpe)->datagram.distribution ==
+						DISTRIBUTION_PACKET};
+
+	for (unsigned int i = 0; i < cpe->links->count; i++) {
+		const struct plait_path *path = &cpe->path[concentrator][i];
+
+		if (path->local.family)
+			told.link[told.count++] = (struct plait_told_link){
+				.local = path->local, .weight = htons((uint16_t)weights[i])};
+	}
+	if (!memcmp(&told, &cpe->told[concentrator], sizeof(told)))
+		return;
+	cpe->told[concentrator] = told;
+	tell(cpe, concentrator);
 }
 
 /* Where the bindings of a concentrator go: to another one while it does not answer. */
@@ -290,17 +331,19 @@ static int stand_in(const struct datagram_cpe *cpe, unsigned int concentrator)
 static void refresh_set(struct datagram_cpe *cpe, unsigned int number)
 {
 	int to = stand_in(cpe, number);
+	uint32_t weights[PLAIT_PATHS_MAX] = {};
 	struct plait_path_set set = {
 		.first = path_number(to < 0 ? number : (unsigned int)to, 0),
 		.count = (uint8_t)cpe->links->count,
 		.per_packet = config_of(cpe)->datagram.distribution == DISTRIBUTION_PACKET,
 	};
 
-	if (to < 0)
-		memset(set.slot, PLAIT_NO_PATH, sizeof(set.slot));
-	else
-		fill(cpe, (unsigned int)to, &set);
+	if (to >= 0)
+		weigh(cpe, (unsigned int)to, weights);
+	slots_fill(weights, set.count, set.slot);
 	put_set(cpe, number, &set);
+	if (to == (int)number)
+		take_weights(cpe, number, weights);
 }
 
 /* What goes direct */
@@ -408,6 +451,8 @@ static void timer_ready(struct loop_watch *watch, uint32_t events)
 	sweep(cpe, clock_now_ns());
 	look_at_traffic(cpe);
 	datagram_cpe_refresh(cpe); /* next hops change without a word */
+	for (unsigned int i = 0; i < config_of(cpe)->concentrator_count; i++)
+		tell(cpe, i);
 }
 
 /* Setting up */
@@ -462,9 +507,27 @@ static int attach(struct datagram_cpe *cpe)
 
 	for (unsigned int i = 0; !err && i < config->lan.count; i++)
 		err = datagram_mode_attach(&cpe->mode, "datagram_lan", config->lan.name[i]);
+	return err;
+}
+
+/* None is known yet. */
+static void forget_links(struct datagram_cpe *cpe)
+{
 	for (unsigned int i = 0; i < CONFIG_MAX_LINKS; i++)
 		cpe->link_fd[i] = -1;
-	return err;
+	for (unsigned int i = 0; i < CONFIG_MAX_CONCENTRATORS * PLAIT_PATHS_MAX; i++)
+		cpe->ping[i / PLAIT_PATHS_MAX][i % PLAIT_PATHS_MAX] =
+			(struct ping){.fd = -1, .deaf = true};
+}
+
+static void close_links(struct datagram_cpe *cpe)
+{
+	for (unsigned int i = 0; i < CONFIG_MAX_LINKS; i++)
+		if (cpe->link_fd[i] >= 0)
+			close(cpe->link_fd[i]);
+	for (unsigned int i = 0; i < CONFIG_MAX_CONCENTRATORS * PLAIT_PATHS_MAX; i++)
+		if (cpe->ping[i / PLAIT_PATHS_MAX][i % PLAIT_PATHS_MAX].fd >= 0)
+			close(cpe->ping[i / PLAIT_PATHS_MAX][i % PLAIT_PATHS_MAX].fd);
 }
 
 int datagram_cpe_open(struct datagram_cpe *cpe, struct links *links,
@@ -492,6 +555,7 @@ int datagram_cpe_open(struct datagram_cpe *cpe, struct links *links,
 	err = attach(cpe);
 	if (err)
 		return err;
+	forget_links(cpe);
 	cpe->on = true;
 	datagram_cpe_refresh(cpe);
 	return start_sweeping(cpe, loop);
@@ -502,9 +566,8 @@ void datagram_cpe_close(struct datagram_cpe *cpe)
 	if (!cpe->links)
 		return;
 	datagram_mode_close(&cpe->mode);
-	for (unsigned int i = 0; cpe->on && i < CONFIG_MAX_LINKS; i++)
-		if (cpe->link_fd[i] >= 0)
-			close(cpe->link_fd[i]);
+	if (cpe->on)
+		close_links(cpe);
 	if (cpe->timer_fd >= 0)
 		close(cpe->timer_fd);
 	bindings_close(&cpe->bindings);

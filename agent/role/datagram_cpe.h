@@ -8,6 +8,7 @@
 
 #include "concentrators.h"
 #include "datagram_mode.h"
+#include "port/ping.h"
 #include "table/bindings.h"
 #include "table/ports.h"
 
@@ -22,6 +23,9 @@ struct datagram_cpe {
 	/* as they are in the maps */
 	struct plait_path path[CONFIG_MAX_CONCENTRATORS][PLAIT_PATHS_MAX];
 	struct plait_path_set set[CONFIG_MAX_CONCENTRATORS];
+	/* over each path it is told how all of them are to be used */
+	struct ping ping[CONFIG_MAX_CONCENTRATORS][PLAIT_PATHS_MAX];
+	struct plait_told told[CONFIG_MAX_CONCENTRATORS];
 	unsigned int direct_count;
 	struct plait_direct_key direct[1024];
 	uint64_t sent; /* packets over all links, at the last look */

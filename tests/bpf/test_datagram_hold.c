@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /* What TC programs make of packets that datagram mode's XDP programs have let through. */
+#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <criterion/criterion.h>
+#include <linux/if_ether.h>
 #include <netinet/in.h>
 #include <string.h>
 
@@ -150,4 +152,49 @@ Test(datagram_hold, U3_own_ports_of_datagram_mode_are_silent)
 	cr_expect_str_eq(stage_run_recipe(stage, "internet_ingress", &udp), "drop udp_unsolicited");
 	udp.to_port = 60999;
 	cr_expect_str_eq(stage_run_recipe(stage, "internet_ingress", &udp), "next");
+}
+
+/* An echo request, in whose header the ports of UDP stand for type and code. */
+static struct packet echo(bool v4, const struct plait_told *told)
+{
+	struct recipe udp = {.from = v4 ? "192.0.2.77" : "2001:db8:7::1",
+			     .from_port = v4 ? 8 << 8 : 128 << 8,
+			     .to = v4 ? "203.0.113.1" : "2001:db8:c::1",
+			     .protocol = IPPROTO_UDP,
+			     .payload = {(const uint8_t *)told, sizeof(*told)}};
+
+	struct packet packet = packet_build_udp(&udp);
+
+	packet.frame[v4 ? ETH_HLEN + 9 : ETH_HLEN + 6] = v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
+	return packet;
+}
+
+Test(datagram_hold, U3_what_a_cpe_tells_of_its_links_is_noted)
+{
+	struct stage *stage = open_concentrator();
+	struct plait_told told = {.magic = "plt1", .count = 1};
+	struct plait_told_value value = {}, got;
+
+	for (int v4 = 0; v4 < 2; v4++) {
+		struct plait_addr link = packet_addr(v4 ? "192.0.2.77" : "2001:db8:7::1", 0);
+		struct packet packet = echo(v4, &told);
+
+		cr_expect_str_eq(
+			stage_run(stage, "customer_ingress", &packet, (struct stage_context){}),
+			"next");
+		stage_put(stage, "datagram_told", &link, &value);
+		cr_expect_str_eq(
+			stage_run(stage, "customer_ingress", &packet, (struct stage_context){}),
+			"next");
+		cr_assert_eq(bpf_map_lookup_elem(stage_map(stage, "datagram_told"), &link, &got),
+			     0);
+		cr_expect_gt(got.heard_ns, 0);
+		cr_expect_arr_eq(&got.told, &told, sizeof(told));
+		stage_put(stage, "datagram_told", &link, &value);
+		packet = echo(v4, &(struct plait_told){.magic = "plt2"});
+		stage_run(stage, "customer_ingress", &packet, (struct stage_context){});
+		cr_assert_eq(bpf_map_lookup_elem(stage_map(stage, "datagram_told"), &link, &got),
+			     0);
+		cr_expect_eq(got.heard_ns, 0, "another's echo");
+	}
 }

@@ -221,6 +221,115 @@ def test_U3_external_addresses_are_those_of_the_pools():
                 assert is_silent(stranger)
 
 
+# Which link
+
+def links_of(first, second=1, **more):
+    return [{"name": "dsl", "interface": "w1", "weight": first},
+            {"name": "lte", "interface": "w2", "weight": second} | more]
+
+
+def shares(lab, server, way, flows=40, packets=25):
+    """Of the packets of many flows: how many leave over each link, as their sender counts."""
+    role = {"up": "cpe", "down": "conc"}[way]
+    before = path_traffic(lab, role)
+    with contextlib.ExitStack() as stack:
+        for _ in range(flows):
+            client = stack.enter_context(towards(lab, server.address, server.port))
+            for _ in range(packets):
+                asks(client)
+    after = path_traffic(lab, role)
+    return [after.get(i, (0, 0))[0] - before.get(i, (0, 0))[0] for i in range(2)]
+
+
+def told(lab, weights):
+    """Whether the concentrator has heard these shares, of 64, from the CPE."""
+    pin = f"/sys/fs/bpf/plait/{lab.agent_name('conc')}/datagram_sets"
+    dump = json.loads(subprocess.run(["bpftool", "-j", "map", "dump", "pinned", pin], check=True,
+                                     capture_output=True, text=True).stdout)
+    slots = dump[0]["formatted"]["value"]["slot"]
+    return [slots.count(i) for i in range(len(weights))] == weights
+
+
+@pytest.mark.parametrize("distribution", ["flow", "packet"])
+def test_U3_weights_share_packets_out_both_ways(distribution):
+    with datagrams(cpe={"links": links_of(3), "datagram": {"distribution": distribution}}) as lab, \
+            UdpServer(lab, lab.SERVER_V4) as server:
+        with towards(lab, lab.SERVER_V4, server.port) as client:
+            asks(client)
+            eventually(lambda: told(lab, [48, 16]), what="the CPE's weights at the concentrator")
+        for way in ("up", "down"):
+            dsl, lte = shares(lab, server, way)
+            assert dsl + lte == 1000
+            if distribution == "packet":
+                assert 740 <= dsl <= 760, (dsl, lte)
+            else:
+                assert 500 <= dsl <= 950 and dsl % 25 == lte % 25 == 0, (dsl, lte)
+
+
+def test_U3_backup_takes_part_when_the_others_fail_and_no_longer():
+    with datagrams(cpe={"links": links_of(1, use="backup")}, weather_everywhere=True) as lab, \
+            UdpServer(lab, lab.SERVER_V4) as server:
+        with towards(lab, lab.SERVER_V4, server.port) as client:
+            asks(client)
+            eventually(lambda: told(lab, [64, 0]), what="use of the first link")
+            assert shares(lab, server, "up", flows=4, packets=5) == [20, 0]
+            lab.cut(1)
+            eventually(lambda: told(lab, [0, 64]), what="use of the second link")
+            assert shares(lab, server, "up", flows=4, packets=5) == [0, 20]
+            lab.mend(1)
+            eventually(lambda: told(lab, [64, 0]), what="use of the first link again")
+            assert shares(lab, server, "down", flows=4, packets=5) == [20, 0]
+
+
+@pytest.mark.parametrize("how", ["cut", "black hole"])
+def test_U3_failed_link_s_flows_go_over_the_other(how):
+    """Both ways, as soon as streams would be moved, and back again."""
+    with datagrams(weather_everywhere=True) as lab, contextlib.ExitStack() as stack:
+        server = stack.enter_context(UdpServer(lab, lab.SERVER_V4))
+        clients = [stack.enter_context(towards(lab, lab.SERVER_V4, server.port, seconds=0.1))
+                   for _ in range(16)]
+        for client in clients:
+            client.settimeout(5)
+            asks(client)
+            client.settimeout(0.1)
+        eventually(lambda: told(lab, [32, 32]), what="use of both links")
+        if how == "cut":
+            lab.cut(1)
+        else:
+            lab.set_weather(1, black_hole=True)
+        failed = time.monotonic()
+        waiting = list(clients)
+        while waiting:
+            assert time.monotonic() - failed < 2, f"{len(waiting)} flows are left behind"
+            for client in list(waiting):
+                client.send(b"after")
+                with contextlib.suppress(TimeoutError):
+                    if client.recv(100) == b"after":
+                        waiting.remove(client)
+        assert path_traffic(lab, "cpe").keys() >= {0, 1}
+        if how == "cut":
+            lab.mend(1)
+        else:
+            lab.set_weather(1, black_hole=False)
+        eventually(lambda: told(lab, [32, 32]), 10, what="use of both links again")
+
+
+def test_U3_loss_on_one_link_delays_nothing_on_the_other():
+    """10 % lost on one: what comes over the other is as soon there as ever."""
+    with datagrams(cpe={"datagram": {"distribution": "packet"}}, weather_everywhere=True) as lab, \
+            served(lab, lab.SERVER_V4, echoes=False) as (server, client):
+        client.send(struct.pack("!d", time.monotonic()))
+        eventually(lambda: server.got, what="the first one")
+        lab.set_loss(2, 10)
+        for _ in range(1000):
+            client.send(struct.pack("!d", time.monotonic()))
+            time.sleep(0.001)
+        time.sleep(0.2)
+        delays = sorted(when - struct.unpack("!d", data)[0] for data, _, when in server.got)
+        assert 900 <= len(delays) <= 990, "none is sent again"
+        assert delays[len(delays) * 99 // 100] < 0.01, delays[-20:]
+
+
 # Whose packets are taken
 
 def formatted(lab, source, destination, sport, remote, data):
