@@ -98,7 +98,7 @@ static __always_inline int datagram_from_lan(struct __sk_buff *skb, const struct
 	int done = datagram_with_ports(skb, segment);
 
 	return segment->is_first_fragment && settings.udp ? first_fragment(skb, segment, done)
-							       : done;
+							  : done;
 }
 
 static __always_inline int later_from_lan(struct __sk_buff *skb, const struct segment *segment)

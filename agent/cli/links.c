@@ -13,7 +13,8 @@ static const struct table_column columns[] = {
 	{"NAME", false},  {"INTERFACE", false}, {"TYPE", false},      {"USE", false},
 	{"WEIGHT", true}, {"STATE", false},     {"CONDITION", false}, {"RTT ms", true},
 	{"LOSS %", true}, {"SESSIONS", true},   {"UP", true},         {"DOWN", true},
-	{"MTU", true},    {"SENT", true},       {"RECEIVED", true},   {"ADDRESSES", false},
+	{"MTU", true},    {"SENT", true},       {"RECEIVED", true},   {"LOST", true},
+	{"LATE", true},   {"ADDRESSES", false},
 };
 
 /* What probes have found; nothing on a concentrator, which sends none. */
@@ -52,6 +53,8 @@ static void put_link(struct table *table, const json_t *link)
 	table_cell(table, "%" PRIu64, field_number(link, "mtu"));
 	table_cell(table, "%s", human_bytes(field_number(link, "sent_bytes")).text);
 	table_cell(table, "%s", human_bytes(field_number(link, "received_bytes")).text);
+	table_cell(table, "%" PRIu64, field_number(link, "datagrams_lost"));
+	table_cell(table, "%" PRIu64, field_number(link, "datagrams_late"));
 	table_addresses(table, json_object_get(link, "addresses"));
 }
 

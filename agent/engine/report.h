@@ -46,6 +46,8 @@ struct link_report {
 	uint64_t sent_bytes, received_bytes; /* of the interface, since it exists */
 	uint64_t sent_packets, received_packets;
 	uint64_t sent_rate, received_rate; /* octets a second; 0 on the concentrator */
+	/* datagram mode's packets; 0 on the concentrator */
+	uint64_t datagrams_sent, datagrams_received, datagrams_lost, datagrams_late;
 	unsigned int address_count;
 	struct plait_addr addresses[8];
 	bool up, carrier;

@@ -348,16 +348,14 @@ static void refresh_set(struct datagram_cpe *cpe, unsigned int number)
 
 /* What goes direct */
 
-static void add_direct(struct datagram_cpe *cpe, const struct plait_prefix *prefix)
+static void add_direct(struct direct_prefixes *direct, const struct plait_prefix *prefix)
 {
 	struct plait_direct_key key = {.bits = 32u + prefix->bits, .family = prefix->family};
-	uint8_t one = 1;
 
-	if (cpe->direct_count == sizeof(cpe->direct) / sizeof(cpe->direct[0]))
+	if (direct->count == sizeof(direct->key) / sizeof(direct->key[0]))
 		return;
 	memcpy(key.ip, prefix->ip, sizeof(key.ip));
-	if (!dataplane_put(dataplane_of(cpe), "datagram_direct", &key, &one))
-		cpe->direct[cpe->direct_count++] = key;
+	direct->key[direct->count++] = key;
 }
 
 static bool is_lan(const struct config *config, unsigned int ifindex)
@@ -369,10 +367,11 @@ static bool is_lan(const struct config *config, unsigned int ifindex)
 }
 
 /* This machine's addresses, and its LANs. */
-static void add_own(struct datagram_cpe *cpe)
+static void find_direct(const struct datagram_cpe *cpe, struct direct_prefixes *out)
 {
 	const struct own_addresses *own = &cpe->mode.instance->own;
 
+	memset(out, 0, sizeof(*out));
 	for (unsigned int i = 0; i < own->count; i++) {
 		const struct plait_addr *addr = &own->entry[i].addr;
 		struct plait_prefix prefix = {.family = addr->family,
@@ -381,16 +380,33 @@ static void add_own(struct datagram_cpe *cpe)
 		memcpy(prefix.ip, addr->ip, sizeof(prefix.ip));
 		if (is_lan(config_of(cpe), own->entry[i].ifindex))
 			prefix.bits = own->entry[i].prefix_bits;
-		add_direct(cpe, &prefix);
+		add_direct(out, &prefix);
 	}
 }
 
+static bool has_key(const struct direct_prefixes *direct, const struct plait_direct_key *key)
+{
+	for (unsigned int i = 0; i < direct->count; i++)
+		if (!memcmp(&direct->key[i], key, sizeof(*key)))
+			return true;
+	return false;
+}
+
+/* What stays is there at every moment. */
 static void refresh_direct(struct datagram_cpe *cpe)
 {
-	while (cpe->direct_count)
-		dataplane_remove(dataplane_of(cpe), "datagram_direct",
-				 &cpe->direct[--cpe->direct_count]);
-	add_own(cpe);
+	struct direct_prefixes now;
+	uint8_t one = 1;
+
+	find_direct(cpe, &now);
+	if (!memcmp(&now, &cpe->direct, sizeof(now)))
+		return;
+	for (unsigned int i = 0; i < now.count; i++)
+		dataplane_put(dataplane_of(cpe), "datagram_direct", &now.key[i], &one);
+	for (unsigned int i = 0; i < cpe->direct.count; i++)
+		if (!has_key(&now, &cpe->direct.key[i]))
+			dataplane_remove(dataplane_of(cpe), "datagram_direct", &cpe->direct.key[i]);
+	cpe->direct = now;
 }
 
 /* An interface that goes takes its program along; one that comes needs it. */
@@ -426,19 +442,20 @@ void datagram_cpe_refresh(struct datagram_cpe *cpe)
 /* While something moves, links are looked at often. */
 static void look_at_traffic(struct datagram_cpe *cpe)
 {
-	uint64_t sent = 0;
+	uint64_t moved = 0;
 
 	for (uint32_t c = 0; c < config_of(cpe)->concentrator_count; c++)
 		for (uint32_t i = 0; i < cpe->links->count; i++) {
-			struct plait_path_traffic traffic;
+			struct plait_path_traffic *traffic = &cpe->traffic[c][i];
 			uint32_t number = path_number(c, i);
 
-			if (!dataplane_get(dataplane_of(cpe), "datagram_traffic", &number,
-					   &traffic))
-				sent += traffic.sent + traffic.received;
+			if (dataplane_get(dataplane_of(cpe), "datagram_traffic", &number, traffic))
+				continue;
+			path_loss_look(&cpe->loss[c][i], traffic);
+			moved += traffic->sent + traffic->received;
 		}
-	links_carry(cpe->links, sent != cpe->sent);
-	cpe->sent = sent;
+	links_carry(cpe->links, moved != cpe->moved);
+	cpe->moved = moved;
 }
 
 static void timer_ready(struct loop_watch *watch, uint32_t events)
@@ -594,5 +611,18 @@ void datagram_cpe_report(const struct datagram_cpe *cpe, struct binding_report *
 						 .since_ns = binding->since_ns,
 						 .sessions = binding->sessions,
 						 .protocol = binding->protocol};
+	}
+}
+
+void datagram_cpe_report_link(const struct datagram_cpe *cpe, unsigned int link,
+			      struct link_report *out)
+{
+	for (unsigned int i = 0; cpe->on && i < config_of(cpe)->concentrator_count; i++) {
+		const struct plait_path_traffic *traffic = &cpe->traffic[i][link];
+
+		out->datagrams_sent += traffic->sent;
+		out->datagrams_received += traffic->received;
+		out->datagrams_late += traffic->late;
+		out->datagrams_lost += path_loss_lost(&cpe->loss[i][link]);
 	}
 }

@@ -10,7 +10,14 @@
 #include "datagram_mode.h"
 #include "port/ping.h"
 #include "table/bindings.h"
+#include "table/path_loss.h"
 #include "table/ports.h"
+
+/* Where hosts' UDP goes without being bonded. */
+struct direct_prefixes {
+	unsigned int count;
+	struct plait_direct_key key[INSTANCE_MAX_ADDRESSES];
+};
 
 struct datagram_cpe {
 	struct datagram_mode mode;
@@ -26,9 +33,10 @@ struct datagram_cpe {
 	/* over each path it is told how all of them are to be used */
 	struct ping ping[CONFIG_MAX_CONCENTRATORS][PLAIT_PATHS_MAX];
 	struct plait_told told[CONFIG_MAX_CONCENTRATORS];
-	unsigned int direct_count;
-	struct plait_direct_key direct[1024];
-	uint64_t sent; /* packets over all links, at the last look */
+	struct plait_path_traffic traffic[CONFIG_MAX_CONCENTRATORS][PLAIT_PATHS_MAX];
+	struct path_loss loss[CONFIG_MAX_CONCENTRATORS][PLAIT_PATHS_MAX];
+	struct direct_prefixes direct; /* as in the map */
+	uint64_t moved; /* packets over all links, at the last look */
 	unsigned int link_ifindex[CONFIG_MAX_LINKS]; /* where there is a program; 0: nowhere */
 	int link_fd[CONFIG_MAX_LINKS]; /* -1: it is not */
 	int timer_fd;
@@ -51,5 +59,9 @@ void datagram_cpe_refresh(struct datagram_cpe *cpe);
 /* How many bindings, and each of them; out has room for datagram_cpe_count(). */
 unsigned int datagram_cpe_count(const struct datagram_cpe *cpe);
 void datagram_cpe_report(const struct datagram_cpe *cpe, struct binding_report *out);
+
+/* What went over a link, as it was a second ago at most. */
+void datagram_cpe_report_link(const struct datagram_cpe *cpe, unsigned int link,
+			      struct link_report *out);
 
 #endif

@@ -326,7 +326,11 @@ static json_t *link_json(const struct link_report *link)
 		      {"sent_packets", number_json(link->sent_packets)},
 		      {"received_packets", number_json(link->received_packets)},
 		      {"sent_bytes_per_s", number_json(link->sent_rate)},
-		      {"received_bytes_per_s", number_json(link->received_rate)});
+		      {"received_bytes_per_s", number_json(link->received_rate)},
+		      {"datagrams_sent", number_json(link->datagrams_sent)},
+		      {"datagrams_received", number_json(link->datagrams_received)},
+		      {"datagrams_lost", number_json(link->datagrams_lost)},
+		      {"datagrams_late", number_json(link->datagrams_late)});
 }
 
 char *report_json_links(const struct link_report *links, size_t count, size_t *bytes)

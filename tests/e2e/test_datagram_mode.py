@@ -38,7 +38,7 @@ def config_of(attach, extra):
 
 
 @contextlib.contextmanager
-def datagrams(cpe=None, conc=None, attach="native", **kwargs):
+def datagrams(cpe=None, conc=None, attach="auto", **kwargs):
     """A lab in datagram mode, and a subscriber who has both links."""
     with PlaitLab(**kwargs) as lab:
         take_redirected(lab)
@@ -438,6 +438,71 @@ def test_U3_streams_and_datagrams_at_one_concentrator():
 
 # Life
 
+@pytest.fixture(scope="module", name="idle")
+def _idle():
+    """A binding that is silent from the module's first test on."""
+    short = {"lifetimes": {"udp": "120s"}}
+    with datagrams(cpe=short, conc=short) as lab, served(lab, lab.SERVER_V4) as (server, client):
+        asks(client)
+        yield lab, server, client, time.monotonic()
+
+
+@pytest.fixture(autouse=True)
+def _idle_meanwhile(idle):
+    return idle
+
+
+def test_U3_configuration_is_read_again():
+    """What there is stays, and takes the new way."""
+    with datagrams() as lab, served(lab, lab.SERVER_V4) as (server, client):
+        asks(client)
+        eventually(lambda: told(lab, [32, 32]), what="equal weights")
+        lab.write_config("cpe", lab.cpe_config | {
+            "links": links_of(3), "datagram": {"attach": "auto", "distribution": "packet"}})
+        lab.plaitctl("cpe", "reload")
+        eventually(lambda: told(lab, [48, 16]), what="the new weights")
+        before = path_traffic(lab, "cpe")
+        for _ in range(64):
+            asks(client)
+        after = path_traffic(lab, "cpe")
+        assert [after[i][0] - before.get(i, (0, 0))[0] for i in range(2)] == [48, 16]
+        assert len({peer for _, peer, _ in server.got}) == 1
+
+
+def test_U3_draining_concentrator_takes_no_new_binding():
+    with datagrams() as lab, served(lab, lab.SERVER_V4) as (_, client), \
+            UdpServer(lab, lab.SERVER_V4) as other:
+        asks(client)
+        lab.plaitctl("conc", "drain")
+        asks(client, b"goes on")
+        before = lab.counters("conc")
+        with towards(lab, lab.SERVER_V4, other.port) as late:
+            late.send(b"too late")
+            assert is_silent(late) and not other.got
+        assert lab.since("conc", before)["draining"] >= 1
+
+
+def test_U3_loss_and_order_of_each_link_are_shown():
+    with datagrams(cpe={"datagram": {"distribution": "packet"}}, weather_everywhere=True) as lab, \
+            served(lab, lab.SERVER_V4) as (_, client):
+        asks(client)
+        eventually(lambda: told(lab, [32, 32]), what="use of both links")
+        time.sleep(1.1)  # a look before anything is lost
+        lab.set_weather(2, "down", loss_percent=30)
+        for _ in range(400):
+            client.send(b"x")
+            time.sleep(0.001)
+
+        def lost():
+            listed = json.loads(lab.plaitctl("cpe", "links", "--json").stdout)["links"]
+            return [link["datagrams_lost"] for link in listed]
+
+        eventually(lambda: 30 <= lost()[1] <= 90, what="loss")
+        assert lost()[0] == 0
+        listed = lab.plaitctl("cpe", "links").stdout.splitlines()
+        assert "LOST" in listed[0] and "LATE" in listed[0]
+
+
 def test_U3_nothing_is_left():
     with PlaitLab() as lab:
         take_redirected(lab)
@@ -467,3 +532,21 @@ def test_U3_killed_agent_s_successor_keeps_the_mapping(role):
         lab.wait_answered()
         asks(client, b"again")
         assert server.got[-1][1] == server.got[0][1]
+
+
+# Last of all
+
+def test_U3_silent_binding_expires_and_its_ports_rest(idle):
+    lab, server, client, begun = idle
+    external = "%s:%d" % server.got[0][1]
+    host = f"{lab.HOST_V4}:{client.getsockname()[1]}"
+    if time.monotonic() < begun + 115:
+        assert [one["state"] for one in bindings(lab, "conc")] == ["in use"]
+        time.sleep(begun + 118 - time.monotonic())
+    eventually(lambda: bindings(lab, "conc")[0]["state"] == "resting", 8, what="expiry")
+    assert bindings(lab, "conc")[0]["external"] == external
+    eventually(lambda: [one["state"] for one in bindings(lab, "cpe")
+                        if one["inside"] == host] == ["resting"], 5, what="expiry at the CPE")
+    assert "prog/xdp" not in lab.run("conc", ["ip", "-d", "link", "show", "w1"]).stdout
+    asks(client, b"still there")
+    assert server.got[-1][1] == server.got[0][1], "nobody else has had it"
