@@ -21,6 +21,7 @@
 enum {
 	LOOK_MS = 100, /* at what CPEs have told */
 	LOOKS_A_TURN = 2048, /* at subscribers, for what they have told */
+	RETRY_SECONDS = 10, /* to attach what could not be */
 	HOPS_A_TURN = 16, /* of subscribers; each takes a few exchanges with the kernel */
 };
 
@@ -431,6 +432,24 @@ static void timer_ready(struct loop_watch *watch, uint32_t events)
 
 /* Setting up */
 
+static int publish_addresses(struct datagram_concentrator *concentrator)
+{
+	const struct config *config = config_of(concentrator);
+	/* MPTCP has the same port */
+	uint8_t flags = PLAIT_ADDRESS_EXISTS | PLAIT_ADDRESS_SHARED;
+	int err = instance_publish_interfaces(concentrator->mode.instance, "datagram_interfaces",
+					      &config->internet);
+
+	for (unsigned int i = 0; !err && i < config->customer_address_count; i++) {
+		struct plait_addr addr = config->customer_addresses[i];
+
+		addr.port = htons(config->customer_port);
+		err = dataplane_put(dataplane_of(concentrator), "datagram_addresses", &addr,
+				    &flags);
+	}
+	return err;
+}
+
 static int load(struct datagram_concentrator *concentrator)
 {
 	const struct config *config = config_of(concentrator);
@@ -451,27 +470,12 @@ static int load(struct datagram_concentrator *concentrator)
 	if (err)
 		return err;
 	dataplane_clear(dataplane_of(concentrator), "datagram_senders", sizeof(struct plait_addr));
+	err = publish_addresses(concentrator);
+	if (err)
+		return err;
 	/* what XDP has let through there is not the kernel's to answer */
 	return instance_attach(concentrator->mode.instance, "customer_ingress",
 			       concentrator->mode.tap, HOOK_INGRESS);
-}
-
-static int publish_addresses(struct datagram_concentrator *concentrator)
-{
-	const struct config *config = config_of(concentrator);
-	/* MPTCP has the same port */
-	uint8_t flags = PLAIT_ADDRESS_EXISTS | PLAIT_ADDRESS_SHARED;
-	int err = instance_publish_interfaces(concentrator->mode.instance, "datagram_interfaces",
-					      &config->internet);
-
-	for (unsigned int i = 0; !err && i < config->customer_address_count; i++) {
-		struct plait_addr addr = config->customer_addresses[i];
-
-		addr.port = htons(config->customer_port);
-		err = dataplane_put(dataplane_of(concentrator), "datagram_addresses", &addr,
-				    &flags);
-	}
-	return err;
 }
 
 static bool is_among(const struct config_interfaces *interfaces, const char *name)
@@ -505,21 +509,26 @@ static int attach_all(struct datagram_concentrator *concentrator)
 /* With the first packet, since XDP costs TCP throughput where nobody needs it. */
 static int attach(struct datagram_concentrator *concentrator)
 {
+	uint64_t now = clock_now_ns();
 	int err = 0;
 
+	if (now < concentrator->retry_ns)
+		return -EAGAIN;
 	if (!concentrator->mode.loaded) {
 		err = load(concentrator);
-		if (!err)
-			err = publish_addresses(concentrator);
+		concentrator->retry_ns = err ? UINT64_MAX : 0;
 	}
-	if (!err)
+	if (!err) {
 		err = attach_all(concentrator);
-	if (err)
+		concentrator->retry_ns = err ? now + RETRY_SECONDS * NS_PER_S : 0;
+	}
+	if (err) {
 		datagram_mode_detach(&concentrator->mode);
-	else
-		log_notice("datagram mode: a CPE uses it, programs are attached");
-	concentrator->on = !err;
-	return err;
+		return err;
+	}
+	log_notice("datagram mode: a CPE uses it, programs are attached");
+	concentrator->on = true;
+	return 0;
 }
 
 static int open_tables(struct datagram_concentrator *concentrator)
@@ -565,11 +574,20 @@ int datagram_concentrator_open(struct datagram_concentrator *concentrator, struc
 	return err ? err : start_looking(concentrator, loop);
 }
 
+/* So that the binding log says so. */
+static void return_all(struct datagram_concentrator *concentrator)
+{
+	for (uint32_t i = 0; i < concentrator->bindings.touched; i++)
+		if (concentrator->bindings.slots[i].protocol)
+			pools_return(concentrator->pools, concentrator->lent[i]);
+}
+
 void datagram_concentrator_close(struct datagram_concentrator *concentrator)
 {
 	if (!concentrator->pools)
 		return;
 	datagram_mode_close(&concentrator->mode);
+	return_all(concentrator);
 	if (concentrator->timer_fd >= 0)
 		close(concentrator->timer_fd);
 	bindings_close(&concentrator->bindings);

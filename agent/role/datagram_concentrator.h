@@ -35,6 +35,7 @@ struct datagram_concentrator {
 	uint32_t *active, active_count; /* subscribers that have bindings */
 	uint32_t look_next, hop_next; /* in it */
 	bool on; /* programs are attached */
+	uint64_t retry_ns; /* after a failure: when to try again, UINT64_MAX: never */
 	bool draining; /* no new bindings; the role sets it */
 	int timer_fd;
 	struct loop_watch timer_watch;

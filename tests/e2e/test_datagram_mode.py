@@ -401,6 +401,48 @@ def test_U3_remote_that_must_not_be_reached_gets_no_binding(remote, reason):
         assert not bindings(lab, "conc")
 
 
+def test_U3_subscriber_s_limits_hold():
+    with alone(limits={"subscriber": {"ports": 2}}) as lab, \
+            UdpServer(lab, lab.SERVER_V4, echoes=False) as server:
+        for port in (61000, 61002):
+            formatted(lab, "10.1.0.2", "10.1.0.1", port, (lab.SERVER_V4, server.port), b"%d" % port)
+            eventually(lambda: server.got and server.got[-1][0] == b"%d" % port, what="its arrival")
+        before = lab.counters("conc")
+        formatted(lab, "10.1.0.2", "10.1.0.1", 61004, (lab.SERVER_V4, server.port), b"x")
+        eventually(lambda: lab.since("conc", before).get("subscriber_ports") == 1, what="its count")
+        formatted(lab, "10.2.0.2", "10.2.0.1", 61004, (lab.SERVER_V4, server.port), b"other")
+        eventually(lambda: server.got[-1][0] == b"other", what="another's")
+        assert len(server.got) == 3
+
+
+def test_U3_one_interface_may_be_both():
+    """A concentrator whose customers come from the internet."""
+    with PlaitLab() as lab:
+        take_redirected(lab)
+        interfaces = ["w1", "w2", "net0"]
+        lab.plaitd("conc", {"subscribers": HOME, "customer": {"interfaces": interfaces}})
+        lab.plaitd("cpe", {"udp": "datagram"})
+        lab.wait_answered()
+        with served(lab, lab.SERVER_V4) as (_, client):
+            for _ in range(3):
+                asks(client)
+
+
+def test_U3_another_concentrator_takes_over():
+    with PlaitLab(second_concentrator=True) as lab:
+        for role in ("conc", "conc2"):
+            lab.plaitd(role, {"subscribers": HOME, "datagram": {"attach": "generic"}})
+        lab.plaitd("cpe", {"udp": "datagram", "datagram": {"attach": "generic"}})
+        lab.wait_answered(2)
+        with served(lab, lab.SERVER_V4) as (server, client):
+            asks(client)
+            assert server.got[0][1][0] == lab.CONC_NET_V4
+            lab.stop_plaitd("conc")
+            lab.wait_answered(1)
+            asks(client, b"again")
+            assert server.got[-1][1][0] == "203.0.113.3"
+
+
 @pytest.mark.parametrize("udp", ["off", "stream"])
 def test_U3_concentrator_that_takes_no_datagrams(udp):
     with alone(udp=udp) as lab, UdpServer(lab, lab.SERVER_V4, echoes=False) as server:
