@@ -322,8 +322,9 @@ static void take_packets_in_pieces(struct bpf_object *object)
 {
 	struct bpf_program *program;
 
-	bpf_object__for_each_program(program, object)
+	bpf_object__for_each_program(program, object) {
 		bpf_program__set_flags(program, BPF_F_XDP_HAS_FRAGS);
+	}
 }
 
 static int load_more(const struct dataplane *dataplane, struct bpf_object *more,
@@ -431,7 +432,7 @@ static int attach_xdp(const struct bpf_object *object, const char *program, unsi
 		      uint32_t mode)
 {
 	const struct bpf_program *found = bpf_object__find_program_by_name(object, program);
-	LIBBPF_OPTS(bpf_link_create_opts, options, .flags = mode);
+	const struct bpf_link_create_opts options = {.sz = sizeof(options), .flags = mode};
 	int fd = -ENOENT;
 
 	if (!found)

@@ -146,8 +146,9 @@ static struct bpf_object *load(enum stage_role role)
 	struct bpf_program *program;
 
 	cr_assert_not_null(object);
-	bpf_object__for_each_program(program, object) bpf_program__set_flags(
-		program, BPF_F_XDP_HAS_FRAGS); /* as the agent's in drivers */
+	bpf_object__for_each_program(program, object)
+		bpf_program__set_flags(program,
+				       BPF_F_XDP_HAS_FRAGS); /* as the agent's in drivers */
 	cr_assert_eq(bpf_object__load(object), 0, "not root?");
 	return object;
 }
