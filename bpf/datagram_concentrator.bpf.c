@@ -5,6 +5,7 @@
  * subscriber's links. Everything else is as if these programs were not there.
  */
 #include "lib/allowed.h"
+#include "lib/datagram_long.h"
 #include "lib/datagram_receive.h"
 #include "lib/datagram_send.h"
 #include "lib/prefixes.h"
@@ -70,6 +71,12 @@ int datagram_internet(struct xdp_md *ctx)
 	if (is_forbidden(&out.packet.source) || !out.packet.source.port)
 		return datagram_verdict(XDP_DROP, PLAIT_DATAGRAM_FORBIDDEN);
 	return send_of_binding(ctx, &out, CONCENTRATOR);
+}
+
+SEC("xdp.frags")
+int datagram_long(struct xdp_md *ctx)
+{
+	return send_long(ctx, CONCENTRATOR);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -4,6 +4,7 @@
  * TCP-formatted packets; those of concentrators become UDP again. Everything else is as
  * if these programs were not there.
  */
+#include "lib/datagram_long.h"
 #include "lib/datagram_receive.h"
 #include "lib/datagram_send.h"
 
@@ -83,6 +84,12 @@ int datagram_link(struct xdp_md *ctx)
 	if (!in.binding || !find_path(&in, CPE))
 		return receive_of_nobody(ctx, &in, CPE);
 	return receive_of_binding(ctx, &in, CPE, option);
+}
+
+SEC("xdp.frags")
+int datagram_long(struct xdp_md *ctx)
+{
+	return send_long(ctx, CPE);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

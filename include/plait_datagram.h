@@ -105,10 +105,20 @@ enum plait_datagram_address_flag {
 	PLAIT_ADDRESS_SHARED = 2,
 };
 
+/*
+ * What this machine is called in ICMP errors that leave by an interface, the key of the
+ * map "datagram_routers": addresses of that interface, or others of its own; port 0,
+ * family 0: none, and no such errors are made. Agent writes.
+ */
+struct plait_router {
+	struct plait_addr ipv4, ipv6;
+};
+
 _Static_assert(sizeof(struct plait_datagram_binding) == 64, "layout of plait_datagram_binding");
 _Static_assert(sizeof(struct plait_path_set) == 72, "layout of plait_path_set");
 _Static_assert(sizeof(struct plait_direct_key) == 24, "layout of plait_direct_key");
 _Static_assert(sizeof(struct plait_path) == 64, "layout of plait_path");
 _Static_assert(sizeof(struct plait_path_traffic) == 32, "layout of plait_path_traffic");
+_Static_assert(sizeof(struct plait_router) == 40, "layout of plait_router");
 
 #endif

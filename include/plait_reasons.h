@@ -81,6 +81,8 @@
 	X(DATAGRAM_NO_PATH, datagram_no_path, "UDP packets left to the kernel or the agent: no link to send them over") \
 	X(DATAGRAM_NO_NEXT_HOP, datagram_no_next_hop, "packets left to the agent: no next hop is known") \
 	X(DATAGRAM_TOO_BIG, datagram_too_big, "packets left to the kernel or the agent: longer than the path's MTU") \
+	X(DATAGRAM_MTU_TOLD, datagram_mtu_told, "packets longer than the path's MTU that may not be fragmented: dropped, their sender told by ICMP") \
+	X(DATAGRAM_MTU_LIMITED, datagram_mtu_limited, "the same, dropped untold: 1,000 a second of a processor are enough") \
 	X(DATAGRAM_FRAGMENT, datagram_fragment, "fragments left to the kernel or the agent") \
 	X(DATAGRAM_TTL_LEFT, datagram_ttl_left, "hosts' packets whose TTL ends here, left to the kernel for an ICMP error") \
 	X(DATAGRAM_TTL, datagram_ttl, "other packets whose TTL ends here, dropped") \

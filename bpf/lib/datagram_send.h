@@ -3,6 +3,7 @@
 #ifndef PLAIT_BPF_DATAGRAM_SEND_H
 #define PLAIT_BPF_DATAGRAM_SEND_H
 
+#include "datagram_asides.h"
 #include "datagram_maps.h"
 #include "datagram_packet.h"
 #include "datagram_wire.h"
@@ -208,7 +209,7 @@ static __always_inline int send_of_binding(struct xdp_md *ctx, struct sending *o
 	if (!choose_path(out, role))
 		return datagram_verdict(XDP_PASS, PLAIT_DATAGRAM_NO_PATH);
 	if (out_bytes(out, role) > out->path->mtu)
-		return datagram_verdict(XDP_PASS, PLAIT_DATAGRAM_TOO_BIG);
+		return aside(ctx, ASIDE_LONG, XDP_PASS);
 	return send_by_next_hop(ctx, out, role);
 }
 

@@ -149,6 +149,15 @@ static struct bpf_object *load(enum stage_role role)
 	return object;
 }
 
+/* Test runs arrive at wan0. */
+static void put_router(const struct stage *stage)
+{
+	const struct plait_router router = {packet_addr(ROUTER_V4, 0), packet_addr(ROUTER_V6, 0)};
+	uint32_t at = stage_ifindex("wan0");
+
+	stage_put(stage, "datagram_routers", &at, &router);
+}
+
 struct stage *datagram_open(enum stage_role role)
 {
 	struct stage *stage = &stages[role];
@@ -158,6 +167,7 @@ struct stage *datagram_open(enum stage_role role)
 		stage_namespace();
 	*stage = (struct stage){.object = load(role)};
 	put_links(stage);
+	put_router(stage);
 	for (int i = 0; i < 2; i++)
 		put_binding(stage, &datagram_inners[i]);
 	datagram_use_link(stage, LINK_V4);

@@ -16,6 +16,10 @@
 
 enum { LINK_V4 = 0, LINK_V6 = 1, DATAGRAM_PORT = 6825, PATH_MTU = 3400 };
 
+/* What both are called in ICMP errors. */
+#define ROUTER_V4 "10.0.0.1"
+#define ROUTER_V6 "fd00:1::1"
+
 /* A binding of this network, by its family: [0] is IPv4's. */
 struct datagram_inner {
 	const char *host, *external, *remote;

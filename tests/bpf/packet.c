@@ -210,6 +210,37 @@ struct packet packet_icmp_error(const char *from, const struct recipe *quoted, u
 	return out;
 }
 
+struct packet packet_mtu_error(const char *from, const struct packet *quoted, uint16_t mtu)
+{
+	bool v6 = strchr(from, ':');
+	char to[INET6_ADDRSTRLEN];
+	uint8_t body[1280] = {v6 ? 2 : 3, v6 ? 0 : 4}, back[12];
+	size_t header = v6 ? IPV6_BYTES : IPV4_BYTES, bytes = (v6 ? 1280 : 576) - header;
+	const uint8_t *ip = quoted->frame + ETH_HLEN;
+	struct recipe recipe = {.from = from,
+				.to = to,
+				.protocol = v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP,
+				.macs = back,
+				.fragment = 0x4000,
+				.traffic_class = 0xc0};
+	struct packet out = {.bytes = ETH_HLEN + header + bytes};
+	uint8_t *icmp = out.frame + ETH_HLEN + header;
+	uint32_t start = 0;
+
+	inet_ntop(v6 ? AF_INET6 : AF_INET, ip + (v6 ? 8 : 12), to, sizeof(to));
+	memcpy(back, quoted->frame + 6, 6);
+	memcpy(back + 6, quoted->frame, 6);
+	put16(body + 6, mtu);
+	memcpy(body + 8, ip, bytes - 8);
+	memcpy(icmp, body, bytes);
+	put_ethernet(&recipe, out.frame);
+	put_ip(&recipe, out.frame + ETH_HLEN, header + bytes);
+	if (v6)
+		start = sum(out.frame + ETH_HLEN + 8, 32, IPPROTO_ICMPV6 + (uint32_t)bytes);
+	put16(icmp + 2, folded(sum(icmp, bytes, start)));
+	return out;
+}
+
 struct plait_addr packet_addr(const char *text, uint16_t port)
 {
 	struct plait_addr out = {.port = htons(port)};

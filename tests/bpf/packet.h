@@ -56,6 +56,13 @@ struct packet packet_build_udp(const struct recipe *recipe);
 struct packet packet_icmp_error(const char *from, const struct recipe *quoted, uint8_t type,
 				uint8_t code);
 
+/*
+ * The ICMP or ICMPv6 error that a frame without VLAN tag is too long for mtu, from that
+ * address to its sender, back to where it came from; it quotes as much as a router must
+ * (RFC 1812 §4.3.2.3, RFC 4443 §2.4).
+ */
+struct packet packet_mtu_error(const char *from, const struct packet *quoted, uint16_t mtu);
+
 /* Where headers start in a frame of this recipe. */
 size_t packet_l4_offset(const struct recipe *recipe);
 

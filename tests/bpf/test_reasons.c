@@ -315,6 +315,18 @@ static void run_datagram_row(struct stage *stage, const struct datagram_row *row
 	datagram_expect(stage, udp ? "datagram_lan" : "datagram_link", &packet, row->outcome);
 }
 
+/* DF is set: its sender is told, until he has been told often enough. */
+static void run_datagram_mtu(struct stage *stage)
+{
+	const struct recipe udp = {DATAGRAM_HOST, .fragment = 0x4000,
+				   .payload = {long_payload, 1480}};
+	struct packet packet = packet_build_udp(&udp), out;
+
+	for (int i = 0; i < 200; i++)
+		datagram_verdict_of(stage, "datagram_lan", &packet, &out);
+	stage_counted(stage);
+}
+
 static void run_datagram(bool seen[PLAIT_REASON_COUNT])
 {
 	const struct datagram_row no_path = {"pass datagram_no_path", {DATAGRAM_HOST}, {}, 0};
@@ -331,6 +343,7 @@ static void run_datagram(bool seen[PLAIT_REASON_COUNT])
 	datagram_put_direct(stage, "10.1.0.0", 24);
 	for (size_t i = 0; i < sizeof(datagram_rows) / sizeof(datagram_rows[0]); i++)
 		run_datagram_row(stage, &datagram_rows[i]);
+	run_datagram_mtu(stage);
 	datagram_use_link(stage, PLAIT_NO_PATH);
 	run_datagram_row(stage, &no_path);
 	add_seen(stage, seen);
