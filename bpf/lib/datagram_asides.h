@@ -8,10 +8,13 @@
 
 #include "datagram_maps.h"
 
-/* Each role's file has these. */
+/* Each role's file has these, and says which of its programs is DATAGRAM_RECEIVER. */
 int datagram_long(struct xdp_md *ctx);
+int datagram_fragment_out(struct xdp_md *ctx);
+int datagram_fragment_in(struct xdp_md *ctx);
+int DATAGRAM_RECEIVER(struct xdp_md *ctx);
 
-enum aside { ASIDE_LONG, ASIDES };
+enum aside { ASIDE_LONG, ASIDE_FRAGMENT_OUT, ASIDE_FRAGMENT_IN, ASIDE_WHOLE, ASIDES };
 
 /* Filled when the object is loaded, and emptied when nobody holds it any more. */
 struct {
@@ -19,7 +22,10 @@ struct {
 	__uint(max_entries, ASIDES);
 	__uint(key_size, sizeof(__u32));
 	__array(values, int(struct xdp_md *));
-} datagram_asides SEC(".maps") = {.values = {[ASIDE_LONG] = &datagram_long}};
+} datagram_asides SEC(".maps") = {.values = {[ASIDE_LONG] = &datagram_long,
+					     [ASIDE_FRAGMENT_OUT] = &datagram_fragment_out,
+					     [ASIDE_FRAGMENT_IN] = &datagram_fragment_in,
+					     [ASIDE_WHOLE] = &DATAGRAM_RECEIVER}};
 
 /* The verdict of that program; the other one only where it is not there. */
 static __always_inline int aside(struct xdp_md *ctx, enum aside program, int otherwise)

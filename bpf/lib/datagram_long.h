@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* UDP that becomes longer than its path takes: in programs of its own, which begin anew. */
+/* UDP that becomes longer than its path takes, and must not be fragmented. */
 #ifndef PLAIT_BPF_DATAGRAM_LONG_H
 #define PLAIT_BPF_DATAGRAM_LONG_H
 
@@ -50,7 +50,7 @@ static __always_inline __u32 mtu_for(const struct sending *out, enum role role)
 }
 
 /*
- * Longer than its path takes. IPv6 hosts need not go below 1280 octets (RFC 8201 §4):
+ * Longer than its path takes, and not to be fragmented. IPv6 hosts need not go below 1280 octets (RFC 8201 §4):
  * what is not longer than that goes direct.
  */
 static __always_inline int send_too_long(struct xdp_md *ctx, const struct sending *out,
@@ -59,28 +59,11 @@ static __always_inline int send_too_long(struct xdp_md *ctx, const struct sendin
 	__u32 bytes = ip_header_bytes(&out->packet.source) + out->packet.l4_bytes;
 	__u32 mtu = mtu_for(out, role);
 
-	if (out->packet.family == AF_INET && !out->packet.dont_fragment)
-		return datagram_verdict(XDP_PASS, PLAIT_DATAGRAM_TOO_BIG);
 	if (out->packet.family == AF_INET6 && mtu < IPV6_MTU_MIN)
 		mtu = IPV6_MTU_MIN;
 	if (bytes <= mtu)
 		return datagram_verdict(XDP_PASS, PLAIT_DATAGRAM_TOO_BIG);
 	return tell_mtu(ctx, &out->packet, mtu);
-}
-
-/* The whole of such a program. */
-static __always_inline int send_long(struct xdp_md *ctx, enum role role)
-{
-	struct sending out;
-	enum looked_at looked;
-
-	looked = look_at(ctx, IPPROTO_UDP, &out.packet);
-	if (looked != LOOKED_GOOD)
-		return not_good(looked);
-	out.binding = bpf_map_lookup_elem(&datagram_senders, inner_of(&out.packet, role));
-	if (!out.binding || !choose_path(&out, role))
-		return datagram_verdict(XDP_PASS, PLAIT_DATAGRAM_NO_PATH);
-	return send_too_long(ctx, &out, role);
 }
 
 #endif

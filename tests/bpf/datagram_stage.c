@@ -60,6 +60,47 @@ void datagram_put_path(const struct stage *stage, uint32_t index, const struct p
 	stage_put(stage, "datagram_paths", &index, path);
 }
 
+void datagram_put_mtu(const struct stage *stage, uint8_t link, uint16_t mtu)
+{
+	struct plait_path path = datagram_path(stage, link);
+
+	path.mtu = mtu;
+	datagram_put_path(stage, link, &path);
+}
+
+void datagram_put_fragmentation(const struct stage *stage, bool on)
+{
+	struct plait_datagram_settings settings = {.fragmentation = on};
+
+	stage_put(stage, "datagram_settings", &(uint32_t){0}, &settings);
+}
+
+void datagram_expect_packet(const struct packet *got, const struct packet *expected)
+{
+	cr_assert_eq(got->bytes, expected->bytes, "%zu octets, not %zu", got->bytes,
+		     expected->bytes);
+	for (size_t i = 0; i < got->bytes; i++)
+		cr_assert_eq(got->frame[i], expected->frame[i], "octet %zu is %02x, not %02x", i,
+			     got->frame[i], expected->frame[i]);
+}
+
+void datagram_make_fragments_old(const struct stage *stage)
+{
+	enum { AT_UNTIL = 8 };
+	static uint8_t place[512];
+	int fd = stage_map(stage, "datagram_fragments");
+
+	for (uint32_t i = 0; i < PLAIT_FRAGMENT_PLACES; i++) {
+		const uint64_t long_ago = 1;
+
+		cr_assert_eq(bpf_map_lookup_elem(fd, &i, place), 0);
+		if (!memcmp(place + AT_UNTIL, &(uint64_t){0}, 8))
+			continue;
+		memcpy(place + AT_UNTIL, &long_ago, 8);
+		cr_assert_eq(bpf_map_update_elem(fd, &i, place, 0), 0);
+	}
+}
+
 struct plait_path_traffic datagram_traffic(const struct stage *stage, uint32_t index)
 {
 	struct plait_path_traffic out;
@@ -112,6 +153,9 @@ static void put_links(const struct stage *stage)
 		path.remote = cpe ? there : here;
 		memcpy(path.macs, link->macs, sizeof(path.macs));
 		datagram_put_path(stage, i, &path);
+		stage_put(stage, "datagram_addresses", &path.local,
+			  &(uint8_t){PLAIT_ADDRESS_EXISTS});
+		path.local.port = 0; /* fragments have none */
 		stage_put(stage, "datagram_addresses", &path.local,
 			  &(uint8_t){PLAIT_ADDRESS_EXISTS});
 	}

@@ -13,22 +13,14 @@ static uint8_t filling[2000];
 
 #define BOTH_ROLES(role) for (enum stage_role role = CPE; role <= CONCENTRATOR; role++)
 
-static void set_mtu(const struct stage *stage, uint8_t link, uint16_t mtu)
-{
-	struct plait_path path = datagram_path(stage, link);
-
-	path.mtu = mtu;
-	datagram_put_path(stage, link, &path);
-}
-
 static struct stage *open_with_mtu(enum stage_role role, uint16_t mtu)
 {
 	struct stage *stage = datagram_open(role);
 
 	for (size_t i = 0; i < sizeof(filling); i++)
 		filling[i] = (uint8_t)(i * 7 + 3);
-	set_mtu(stage, LINK_V4, mtu);
-	set_mtu(stage, LINK_V6, mtu);
+	datagram_put_mtu(stage, LINK_V4, mtu);
+	datagram_put_mtu(stage, LINK_V6, mtu);
 	return stage;
 }
 
@@ -51,10 +43,7 @@ static void expect_told(struct stage *stage, const char *program, const struct r
 
 	cr_assert_str_eq(got.outcome, "tx datagram_mtu_told", "%s", got.outcome);
 	expected = packet_mtu_error(strchr(udp->from, ':') ? ROUTER_V6 : ROUTER_V4, &in, mtu);
-	cr_assert_eq(got.packet.bytes, expected.bytes);
-	for (size_t i = 0; i < expected.bytes; i++)
-		cr_assert_eq(got.packet.frame[i], expected.frame[i], "octet %zu is %02x, not %02x",
-			     i, got.packet.frame[i], expected.frame[i]);
+	datagram_expect_packet(&got.packet, &expected);
 }
 
 /* What is told is the longest that fits, whatever the families of both sides are. */
@@ -93,7 +82,7 @@ Test(datagram_long, the_smallest_mtu_of_paths_that_packets_take_in_turn)
 	struct plait_path_set set = {.count = 2, .per_packet = 1};
 	struct recipe udp = of_bytes(CPE, v4, 1600);
 
-	set_mtu(stage, LINK_V6, 1400);
+	datagram_put_mtu(stage, LINK_V6, 1400);
 	datagram_put_set(stage, 0, &set);
 	expect_told(stage, "datagram_lan", &udp, 1476); /* link 1 is in no slot */
 	set.slot[63] = LINK_V6;
