@@ -41,6 +41,7 @@ static const struct part parts[] = {
 	PART("handshake", handshake, STAYS),
 	PART("congestion_control", congestion, STAYS),
 	PART("udp", udp, STAYS),
+	PART("fragmentation", fragmentation, STAYS),
 	PART("preserve_source.ipv4", preserve_source_v4, CHANGES),
 	PART("preserve_source.ipv6", preserve_source_v6, CHANGES),
 	PART("dscp", dscp, STAYS),
