@@ -14,7 +14,7 @@
 
 enum {
 	PLACE_WAYS = 8,
-	RANGES_MAX = 4,
+	RANGES_MAX = 8, /* 16 fragments may come in any order, more nearly in order */
 	EARLY_MAX = 48, /* of a datagram: 65,535 octets in pieces of 1400 */
 	SHARES = 1024,
 	SHARE_PLACES = PLAIT_FRAGMENT_PLACES / 8,
@@ -49,7 +49,7 @@ struct fragment_place {
 	__u64 name;
 	struct fragment_key key;
 	struct fate fate;
-	struct range seen[RANGES_MAX]; /* adjacent ones may be two */
+	struct range seen[RANGES_MAX];
 	__u32 seen_bytes, total_bytes; /* total 0: the last has not come */
 	__u32 kept_bytes; /* FATE_WHOLE: those that are in their place */
 	__u32 early; /* given to the agent */
@@ -214,6 +214,27 @@ static __always_inline bool agrees_on_end(const struct fragment_place *place,
 	return total ? end == total : lie->last * 8 < end + 8;
 }
 
+/* Ranges that meet become one. */
+static __always_inline void put_range(struct fragment_place *place, const struct lie *lie,
+				      __u32 start, __u32 end)
+{
+	struct range *behind = &place->seen[(lie->behind - 1) % RANGES_MAX],
+		     *before = &place->seen[(lie->before - 1) % RANGES_MAX],
+		     *empty = &place->seen[(lie->empty - 1) % RANGES_MAX];
+
+	if (lie->behind && lie->before) {
+		behind->end = before->end;
+		before->start = before->end = 0;
+	} else if (lie->behind) {
+		behind->end = end;
+	} else if (lie->before) {
+		before->start = start;
+	} else {
+		empty->start = start;
+		empty->end = end;
+	}
+}
+
 /*
  * Nothing of it was seen before, and it is now. What overlaps ends its datagram (RFC 5722);
  * a copy does not, nor what is within what was seen.
@@ -231,16 +252,9 @@ static __always_inline enum noted note_range(struct fragment_place *place, struc
 	}
 	if (lie->overlaps)
 		return NOTED_OVERLAP;
-	if (lie->behind) {
-		place->seen[(lie->behind - 1) % RANGES_MAX].end = end;
-	} else if (lie->before) {
-		place->seen[(lie->before - 1) % RANGES_MAX].start = start;
-	} else if (lie->empty) {
-		place->seen[(lie->empty - 1) % RANGES_MAX].start = start;
-		place->seen[(lie->empty - 1) % RANGES_MAX].end = end;
-	} else {
+	if (!lie->behind && !lie->before && !lie->empty)
 		return NOTED_FULL;
-	}
+	put_range(place, lie, start, end);
 	place->seen_bytes += bytes;
 	if (!noting->piece.more)
 		place->total_bytes = noting->piece.offset + bytes;

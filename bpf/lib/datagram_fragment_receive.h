@@ -143,6 +143,7 @@ static __always_inline int receive_first(struct xdp_md *ctx, struct receiving *i
 	__u32 udp_bytes = 0;
 	enum plait_reason reason = decide_receiving(ctx, in, noting, role, &udp_bytes);
 	enum noted noted;
+	bool passes;
 
 	if (reason == PLAIT_DATAGRAM_NEW) /* the agent's, and so are those behind it */
 		return datagram_verdict(XDP_PASS, reason);
@@ -151,11 +152,11 @@ static __always_inline int receive_first(struct xdp_md *ctx, struct receiving *i
 		if (reason != PLAIT_REASON_COUNT)
 			leave(noting, reason);
 	}
+	passes = noting->fate.action == FATE_PASS;
 	noted = note(noting);
 	let_early_go(ctx, noting);
 	if (reason != PLAIT_REASON_COUNT)
-		return datagram_verdict(noting->fate.action == FATE_PASS ? XDP_PASS : XDP_DROP,
-					reason);
+		return datagram_verdict(passes ? XDP_PASS : XDP_DROP, reason);
 	if (!has_fate(noting, noted))
 		return without_fate(ctx, noting, noted);
 	return hop ? receive_apart(ctx, in, noting, hop, udp_bytes)
@@ -173,8 +174,6 @@ static __always_inline int receive_later(struct xdp_md *ctx, struct packet *pack
 		return without_fate(ctx, noting, noted);
 	if (packet->has_extras)
 		return datagram_verdict(XDP_DROP, PLAIT_DATAGRAM_IP_OPTIONS);
-	if (packet->has_wrong_checksum)
-		return datagram_verdict(XDP_DROP, PLAIT_DATAGRAM_IP_CHECKSUM);
 	if (packet->ttl <= 1)
 		return datagram_verdict(XDP_DROP, PLAIT_DATAGRAM_TTL);
 	if (noting->fate.action == FATE_WHOLE)
@@ -189,6 +188,8 @@ static __always_inline int receive_later(struct xdp_md *ctx, struct packet *pack
 static __always_inline int receive_fragment(struct xdp_md *ctx, struct receiving *in,
 					    struct noting *noting, enum role role)
 {
+	if (in->packet.has_wrong_checksum)
+		return datagram_verdict(XDP_DROP, PLAIT_DATAGRAM_IP_CHECKSUM);
 	noting->now_ns = bpf_ktime_get_ns();
 	noting->bytes = in->packet.l4_bytes;
 	noting->share = share_of(&in->packet.source);

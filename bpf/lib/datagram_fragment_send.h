@@ -157,8 +157,6 @@ static __always_inline enum plait_reason first_fault(const struct packet *packet
 {
 	if (packet->has_extras)
 		return PLAIT_DATAGRAM_IP_OPTIONS;
-	if (packet->has_wrong_checksum)
-		return PLAIT_DATAGRAM_IP_CHECKSUM;
 	if (bpf_ntohs(udp->len) <= packet->l4_bytes)
 		return PLAIT_DATAGRAM_MALFORMED;
 	if (!packet->source.port || !packet->destination.port || is_forbidden(&packet->source))
@@ -217,9 +215,9 @@ static __always_inline int send_first(struct xdp_md *ctx, struct sending_piece *
 				      struct noting *noting, enum role role)
 {
 	enum plait_reason reason = decide_sending(ctx, it, noting, role);
-	enum noted noted;
+	bool passes = noting->fate.action == FATE_PASS;
+	enum noted noted = note(noting);
 
-	noted = note(noting);
 	let_early_go(ctx, noting);
 	if (reason == PLAIT_REASON_COUNT && has_fate(noting, noted)) {
 		struct piece piece = piece_of(noting);
@@ -230,7 +228,7 @@ static __always_inline int send_first(struct xdp_md *ctx, struct sending_piece *
 	}
 	if (reason == PLAIT_REASON_COUNT)
 		return without_fate(ctx, noting, noted);
-	return datagram_verdict(noting->fate.action == FATE_PASS ? XDP_PASS : XDP_DROP, reason);
+	return datagram_verdict(passes ? XDP_PASS : XDP_DROP, reason);
 }
 
 /* Any other: as it came, from and to the ends of the path that the first took. */
@@ -245,8 +243,6 @@ static __always_inline int send_later(struct xdp_md *ctx, struct sending_piece *
 		return without_fate(ctx, noting, noted);
 	if (it->out.packet.has_extras)
 		return datagram_verdict(XDP_DROP, PLAIT_DATAGRAM_IP_OPTIONS);
-	if (it->out.packet.has_wrong_checksum)
-		return datagram_verdict(XDP_DROP, PLAIT_DATAGRAM_IP_CHECKSUM);
 	if (it->out.packet.ttl <= 1)
 		return datagram_verdict(XDP_DROP, PLAIT_DATAGRAM_TTL);
 	it->out.path = bpf_map_lookup_elem(&datagram_paths, &noting->fate.path);
@@ -267,6 +263,8 @@ static __always_inline int send_fragment(struct xdp_md *ctx, struct sending_piec
 	noting->share = share_of(inner_of(&it->out.packet, role));
 	if (it->out.packet.family != AF_INET)
 		return datagram_verdict(XDP_PASS, PLAIT_DATAGRAM_FRAGMENT);
+	if (it->out.packet.has_wrong_checksum) /* whosever: it says nothing about a datagram */
+		return datagram_verdict(XDP_DROP, PLAIT_DATAGRAM_IP_CHECKSUM);
 	return noting->piece.offset ? send_later(ctx, it, noting)
 				    : send_first(ctx, it, noting, role);
 }

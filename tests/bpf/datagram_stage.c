@@ -101,6 +101,16 @@ void datagram_make_fragments_old(const struct stage *stage)
 	}
 }
 
+void datagram_forget_fragments(const struct stage *stage)
+{
+	static const uint8_t zero[16];
+	int fd = stage_map(stage, "datagram_fragment_shares");
+
+	datagram_make_fragments_old(stage);
+	for (uint32_t i = 0; bpf_map_update_elem(fd, &i, zero, 0) == 0; i++)
+		;
+}
+
 struct plait_path_traffic datagram_traffic(const struct stage *stage, uint32_t index)
 {
 	struct plait_path_traffic out;

@@ -60,6 +60,9 @@ void datagram_put_mtu(const struct stage *stage, uint8_t link, uint16_t mtu);
 /* As if the time of all datagrams that are not complete were over. */
 void datagram_make_fragments_old(const struct stage *stage);
 
+/* The same, and nobody's share of places is used. */
+void datagram_forget_fragments(const struct stage *stage);
+
 /* Two packets are the same; says where they are not. */
 void datagram_expect_packet(const struct packet *got, const struct packet *expected);
 
