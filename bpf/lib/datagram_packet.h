@@ -354,11 +354,9 @@ static __always_inline bool resize(struct xdp_md *ctx, const struct packet *pack
 	return !bpf_xdp_adjust_head(ctx, shorter);
 }
 
-/* The verdict on all that is not LOOKED_GOOD. */
+/* The verdict on what is neither LOOKED_GOOD nor a fragment. */
 static __always_inline int not_good(enum looked_at looked)
 {
-	if (looked == LOOKED_FRAGMENT)
-		return datagram_verdict(XDP_PASS, PLAIT_DATAGRAM_FRAGMENT);
 	if (looked == LOOKED_MALFORMED)
 		return datagram_verdict(XDP_DROP, PLAIT_DATAGRAM_MALFORMED);
 	return XDP_PASS;

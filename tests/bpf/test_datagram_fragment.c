@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "datagram_stage.h"
+#include "plait_pm.h"
 
 enum { UDP_BYTES = 8, GROWS = 24, PAYLOAD = 3200, DATAGRAM_ID = 0x1234 };
 
@@ -526,6 +527,60 @@ Test(datagram_fragment, as_many_complete_ones_as_may_be)
 			packet = packet_fragment(&whole, slice);
 			run_piece(stage, "datagram_lan", &packet,
 				  i ? "redirect datagram_fragment_sent" : "redirect datagram_sent");
+		}
+	}
+}
+
+/* Like whole packets; and nothing is learnt from one with a wrong header checksum. */
+Test(datagram_fragment, header_checksum_and_ttl)
+{
+	BOTH_ROLES(role)
+	{
+		struct stage *stage = open_filled(role);
+		struct packet packet = udp_piece(role, 0);
+
+		packet = packet_with(packet, 24, 0);
+		datagram_expect(stage, senders[role], &packet, "drop datagram_ip_checksum");
+		packet = udp_piece(role, 0);
+		run_piece(stage, senders[role], &packet, "redirect datagram_sent");
+		packet = packet_with(udp_piece(role, 1), 24, 0);
+		datagram_expect(stage, senders[role], &packet, "drop datagram_ip_checksum");
+		packet = packet_with_ipv4(udp_piece(role, 1), 22, 1);
+		datagram_expect(stage, senders[role], &packet, "drop datagram_ttl");
+		packet = packet_with(link_piece(role, LINK_V4, 1, 1), 24, 0);
+		datagram_expect(stage, receivers[role], &packet, "drop datagram_ip_checksum");
+		packet = packet_with_ipv4(link_piece(role, LINK_V4, 1, 0), 22, 1);
+		datagram_expect(stage, receivers[role], &packet, "drop datagram_ttl");
+		packet = link_piece(role, LINK_V4, 1, 1);
+		datagram_expect(stage, receivers[role], &packet, "drop datagram_fragment_refused");
+	}
+}
+
+/* Wrong as in a whole packet: all of the datagram is refused. */
+Test(datagram_fragment, S3_a_wrong_first_is_refused_with_all_behind_it)
+{
+	BOTH_ROLES(role)
+	{
+		static const struct {
+			size_t at;
+			uint8_t flip;
+			const char *outcome;
+		} rows[] = {
+			{56, PLAIT_PM_D, "drop datagram_option"},
+			{47, SYN, "drop datagram_option"},
+			{48, (UDP_BYTES + PAYLOAD) >> 8, "drop datagram_malformed"}, /* window */
+			{58, 198 ^ 127, "drop datagram_forbidden"}, /* remote */
+		};
+		struct stage *stage = open_filled(role);
+
+		for (uint32_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+			struct packet packet = link_piece(role, LINK_V4, i + 1, 0);
+
+			packet.frame[rows[i].at] ^= rows[i].flip;
+			datagram_expect(stage, receivers[role], &packet, rows[i].outcome);
+			packet = link_piece(role, LINK_V4, i + 1, 1);
+			datagram_expect(stage, receivers[role], &packet,
+					"drop datagram_fragment_refused");
 		}
 	}
 }
