@@ -360,6 +360,12 @@ Test(datagram_fragment, S3_tiny_ones_are_dropped)
 			packet = packet_fragment(&six, slice);
 			datagram_expect(stage, receivers[role], &packet,
 					"drop datagram_fragment_tiny");
+			/* the rest is behind it, but not in the packet */
+			packet = packet_fragment(&tcp, slice);
+			memcpy(packet.frame + packet.bytes, tcp.frame + packet.bytes, 32);
+			packet.bytes += 32;
+			datagram_expect(stage, receivers[role], &packet,
+					"drop datagram_fragment_tiny");
 			/* and what follows */
 			slice = (struct slice){
 				.from = bytes, .bytes = 64, .offset = bytes, .id = slice.id};
