@@ -4,7 +4,11 @@
  * external address of their binding; what comes back to it goes out over one of the
  * subscriber's links. Everything else is as if these programs were not there.
  */
+#define DATAGRAM_RECEIVER datagram_customer
+
 #include "lib/allowed.h"
+#include "lib/datagram_fragment_receive.h"
+#include "lib/datagram_fragment_send.h"
 #include "lib/datagram_receive.h"
 #include "lib/datagram_send.h"
 #include "lib/prefixes.h"
@@ -43,6 +47,8 @@ static __always_inline int from_customer(struct xdp_md *ctx)
 	enum looked_at looked;
 
 	looked = look_at(ctx, IPPROTO_TCP, &in.packet);
+	if (looked == LOOKED_FRAGMENT)
+		return aside(ctx, ASIDE_FRAGMENT_IN, XDP_PASS);
 	if (looked != LOOKED_GOOD)
 		return not_good(looked);
 	option = find_option(ctx, &in.packet, CPE, &in.remote);
@@ -60,6 +66,8 @@ static __always_inline int from_internet(struct xdp_md *ctx)
 	enum looked_at looked;
 
 	looked = look_at(ctx, IPPROTO_UDP, &out.packet);
+	if (looked == LOOKED_FRAGMENT)
+		return aside(ctx, ASIDE_FRAGMENT_OUT, XDP_PASS);
 	if (looked != LOOKED_GOOD)
 		return not_good(looked);
 	out.binding = bpf_map_lookup_elem(&datagram_senders, &out.packet.destination);
@@ -89,6 +97,54 @@ int datagram_both(struct xdp_md *ctx)
 	int verdict = from_customer(ctx);
 
 	return verdict == XDP_PASS ? from_internet(ctx) : verdict;
+}
+
+SEC("xdp")
+int datagram_long(struct xdp_md *ctx)
+{
+	return send_long(ctx, CONCENTRATOR);
+}
+
+SEC("xdp")
+int datagram_fragment_out(struct xdp_md *ctx)
+{
+	struct sending_piece it;
+	struct noting *noting = new_noting();
+	enum looked_at looked;
+
+	if (!noting || !prepare(&it))
+		return XDP_PASS;
+	looked = look_at_fragment(ctx, IPPROTO_UDP, &it.out.packet, &noting->piece, &noting->key);
+	if (looked != LOOKED_GOOD)
+		return not_good(looked);
+	return send_fragment(ctx, &it, noting, CONCENTRATOR);
+}
+
+SEC("xdp")
+int datagram_fragment_in(struct xdp_md *ctx)
+{
+	struct receiving in;
+	struct noting *noting = new_noting();
+	enum looked_at looked;
+
+	if (!noting)
+		return XDP_PASS;
+	looked = look_at_fragment(ctx, IPPROTO_TCP, &in.packet, &noting->piece, &noting->key);
+	if (looked != LOOKED_GOOD)
+		return not_good(looked);
+	if (!is_fragment_ours(&in.packet))
+		return datagram_verdict(XDP_PASS, PLAIT_DATAGRAM_FRAGMENT);
+	if (!is_within(&allowed, &in.packet.source))
+		return datagram_verdict(XDP_DROP, PLAIT_DATAGRAM_SOURCE);
+	return receive_fragment(ctx, &in, noting, CONCENTRATOR);
+}
+
+SEC("tc")
+int datagram_cut(struct __sk_buff *skb)
+{
+	struct cut_order order;
+
+	return take_order(skb, &order) ? cut(skb, &order) : VERDICT_NEXT;
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

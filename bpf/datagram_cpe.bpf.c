@@ -4,6 +4,10 @@
  * TCP-formatted packets; those of concentrators become UDP again. Everything else is as
  * if these programs were not there.
  */
+#define DATAGRAM_RECEIVER datagram_link
+
+#include "lib/datagram_fragment_receive.h"
+#include "lib/datagram_fragment_send.h"
 #include "lib/datagram_receive.h"
 #include "lib/datagram_send.h"
 
@@ -49,6 +53,8 @@ int datagram_lan(struct xdp_md *ctx)
 	enum looked_at looked;
 
 	looked = look_at(ctx, IPPROTO_UDP, &out.packet);
+	if (looked == LOOKED_FRAGMENT)
+		return aside(ctx, ASIDE_FRAGMENT_OUT, XDP_PASS);
 	if (looked != LOOKED_GOOD)
 		return not_good(looked);
 	if (is_forbidden(&out.packet.destination))
@@ -72,6 +78,8 @@ int datagram_link(struct xdp_md *ctx)
 	enum looked_at looked;
 
 	looked = look_at(ctx, IPPROTO_TCP, &in.packet);
+	if (looked == LOOKED_FRAGMENT)
+		return aside(ctx, ASIDE_FRAGMENT_IN, XDP_PASS);
 	if (looked != LOOKED_GOOD)
 		return not_good(looked);
 	option = find_option(ctx, &in.packet, CONCENTRATOR, &in.remote);
@@ -83,6 +91,56 @@ int datagram_link(struct xdp_md *ctx)
 	if (!in.binding || !find_path(&in, CPE))
 		return receive_of_nobody(ctx, &in, CPE);
 	return receive_of_binding(ctx, &in, CPE, option);
+}
+
+SEC("xdp")
+int datagram_long(struct xdp_md *ctx)
+{
+	return send_long(ctx, CPE);
+}
+
+SEC("xdp")
+int datagram_fragment_out(struct xdp_md *ctx)
+{
+	struct sending_piece it;
+	struct noting *noting = new_noting();
+	enum looked_at looked;
+
+	if (!noting || !prepare(&it))
+		return XDP_PASS;
+	looked = look_at_fragment(ctx, IPPROTO_UDP, &it.out.packet, &noting->piece, &noting->key);
+	if (looked != LOOKED_GOOD)
+		return not_good(looked);
+	if (is_forbidden(&it.out.packet.destination))
+		return datagram_verdict(XDP_PASS, PLAIT_DATAGRAM_FRAGMENT);
+	if (goes_direct(&it.out.packet))
+		return datagram_verdict(XDP_PASS, PLAIT_DATAGRAM_DIRECT);
+	return send_fragment(ctx, &it, noting, CPE);
+}
+
+SEC("xdp")
+int datagram_fragment_in(struct xdp_md *ctx)
+{
+	struct receiving in;
+	struct noting *noting = new_noting();
+	enum looked_at looked;
+
+	if (!noting)
+		return XDP_PASS;
+	looked = look_at_fragment(ctx, IPPROTO_TCP, &in.packet, &noting->piece, &noting->key);
+	if (looked != LOOKED_GOOD)
+		return not_good(looked);
+	if (!is_fragment_ours(&in.packet))
+		return datagram_verdict(XDP_PASS, PLAIT_DATAGRAM_FRAGMENT);
+	return receive_fragment(ctx, &in, noting, CPE);
+}
+
+SEC("tc")
+int datagram_cut(struct __sk_buff *skb)
+{
+	struct cut_order order;
+
+	return take_order(skb, &order) ? cut(skb, &order) : VERDICT_NEXT;
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

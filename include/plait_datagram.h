@@ -133,10 +133,61 @@ struct plait_told_value {
 
 _Static_assert(sizeof(struct plait_told) == 200, "layout of plait_told");
 _Static_assert(sizeof(struct plait_told_value) == 208, "layout of plait_told_value");
+
+/*
+ * What this machine is called in ICMP errors that leave by an interface, the key of the
+ * map "datagram_routers": addresses of that interface, or others of its own; port 0,
+ * family 0: none, and no such errors are made. Agent writes.
+ */
+struct plait_router {
+	struct plait_addr ipv4, ipv6;
+};
+
+enum {
+	PLAIT_FRAGMENT_PLACES = 1024, /* entries of "datagram_fragments" and "datagram_wholes" */
+	PLAIT_WHOLE_MAX = 2048, /* octets behind IP's header of what is cut and put together */
+	PLAIT_EARLY_FRAME_MAX = 2048, /* of a fragment that is held, with Ethernet header */
+	PLAIT_EARLY_RING_BYTES = 1 << 18,
+};
+
+/*
+ * How long fragments wait for the rest of their datagram, here and with the agent: at
+ * least as long as RFC 6146 §4 wants (FRAGMENT_MIN).
+ */
+#define PLAIT_FRAGMENT_LIFE_NS (2ULL * 1000 * 1000 * 1000)
+
+/* The one entry of the array "datagram_settings". Agent writes, at any time. */
+struct plait_datagram_settings {
+	/*
+	 * 1: what does not fit its path is cut after conversion, and put together before
+	 * (plain-mode-08 §5.3); 0: it goes direct, and such fragments are the kernel's
+	 */
+	__u32 fragmentation;
+	__u32 pad;
+};
+
+/*
+ * Record of the ring "datagram_early": a fragment that came before the first of its
+ * datagram. The agent keeps it for PLAIT_FRAGMENT_LIFE_NS at most. When it gets a record
+ * of the same datagram with frame_bytes 0, the first has come, and those that it keeps are
+ * run through the program of that interface (BPF_F_TEST_XDP_LIVE_FRAMES) in their order;
+ * a later record of that datagram at once.
+ */
+struct plait_early_fragment {
+	__u64 datagram; /* names it; of no other one within that time */
+	__u32 ifindex; /* where it came */
+	__u32 frame_bytes;
+	__u8 frame[PLAIT_EARLY_FRAME_MAX]; /* cut after frame_bytes */
+};
+
 _Static_assert(sizeof(struct plait_datagram_binding) == 64, "layout of plait_datagram_binding");
 _Static_assert(sizeof(struct plait_path_set) == 72, "layout of plait_path_set");
 _Static_assert(sizeof(struct plait_direct_key) == 24, "layout of plait_direct_key");
 _Static_assert(sizeof(struct plait_path) == 64, "layout of plait_path");
 _Static_assert(sizeof(struct plait_path_traffic) == 32, "layout of plait_path_traffic");
+_Static_assert(sizeof(struct plait_datagram_settings) == 8, "layout of plait_datagram_settings");
+_Static_assert(sizeof(struct plait_early_fragment) == 16 + PLAIT_EARLY_FRAME_MAX,
+	       "layout of plait_early_fragment");
+_Static_assert(sizeof(struct plait_router) == 40, "layout of plait_router");
 
 #endif

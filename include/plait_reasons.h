@@ -85,7 +85,19 @@
 	X(DATAGRAM_NO_PATH, datagram_no_path, "UDP packets left to the kernel or the agent: no link to send them over") \
 	X(DATAGRAM_NO_NEXT_HOP, datagram_no_next_hop, "packets left to the agent: no next hop is known") \
 	X(DATAGRAM_TOO_BIG, datagram_too_big, "packets left to the kernel or the agent: longer than the path's MTU") \
-	X(DATAGRAM_FRAGMENT, datagram_fragment, "fragments left to the kernel or the agent") \
+	X(DATAGRAM_MTU_TOLD, datagram_mtu_told, "packets longer than the path's MTU that may not be fragmented: dropped, their sender told by ICMP") \
+	X(DATAGRAM_MTU_LIMITED, datagram_mtu_limited, "the same, dropped untold: 1,000 a second of a processor are enough") \
+	X(DATAGRAM_CUT, datagram_cut, "UDP packets, or fragments, that are sent in two fragments of a TCP-formatted one") \
+	X(DATAGRAM_FRAGMENT, datagram_fragment, "fragments left to the kernel: their datagrams are not bonded") \
+	X(DATAGRAM_FRAGMENT_SENT, datagram_fragment_sent, "fragments behind the first of UDP datagrams, sent over a link") \
+	X(DATAGRAM_FRAGMENT_RECEIVED, datagram_fragment_received, "the same from a link, become UDP again") \
+	X(DATAGRAM_FRAGMENT_KEPT, datagram_fragment_kept, "fragments of TCP-formatted packets kept until all are there") \
+	X(DATAGRAM_FRAGMENT_EARLY, datagram_fragment_early, "fragments that came before the first of their datagram, given to the agent to hold") \
+	X(DATAGRAM_FRAGMENT_LIMIT, datagram_fragment_limit, "fragments dropped: cache, queue or a sender's share of them is full") \
+	X(DATAGRAM_FRAGMENT_TINY, datagram_fragment_tiny, "first fragments without their whole header, dropped (RFC 1858, RFC 3128)") \
+	X(DATAGRAM_FRAGMENT_OVERLAP, datagram_fragment_overlap, "fragments that overlap others, or go beyond the end, dropped (RFC 5722)") \
+	X(DATAGRAM_FRAGMENT_REFUSED, datagram_fragment_refused, "fragments of datagrams of which one was refused, dropped") \
+	X(DATAGRAM_FRAGMENT_EXPIRED, datagram_fragment_expired, "datagrams whose fragments did not all come within two seconds, when their place is taken again") \
 	X(DATAGRAM_TTL_LEFT, datagram_ttl_left, "hosts' packets whose TTL ends here, left to the kernel for an ICMP error") \
 	X(DATAGRAM_TTL, datagram_ttl, "other packets whose TTL ends here, dropped") \
 	X(DATAGRAM_MALFORMED, datagram_malformed, "packets whose lengths or headers do not fit, dropped") \

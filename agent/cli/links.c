@@ -10,11 +10,11 @@
 #include "text.h"
 
 static const struct table_column columns[] = {
-	{"NAME", false},  {"INTERFACE", false}, {"TYPE", false},      {"USE", false},
-	{"WEIGHT", true}, {"STATE", false},     {"CONDITION", false}, {"RTT ms", true},
-	{"LOSS %", true}, {"SESSIONS", true},   {"UP", true},         {"DOWN", true},
-	{"MTU", true},    {"SENT", true},       {"RECEIVED", true},   {"LOST", true},
-	{"LATE", true},   {"ADDRESSES", false},
+	{"NAME", false},    {"INTERFACE", false}, {"TYPE", false},      {"USE", false},
+	{"WEIGHT", true},   {"STATE", false},     {"CONDITION", false}, {"RTT ms", true},
+	{"LOSS %", true},   {"SESSIONS", true},   {"UP", true},         {"DOWN", true},
+	{"MTU", true},      {"SENT", true},       {"RECEIVED", true},   {"UDP LOST", true},
+	{"UDP LATE", true}, {"ADDRESSES", false},
 };
 
 /* What probes have found; nothing on a concentrator, which sends none. */

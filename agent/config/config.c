@@ -297,6 +297,7 @@ static const char *const unreachable_words[] = {"direct", "refuse", NULL};
 static const char *const selection_words[] = {"ordered", "hash", "weighted", NULL};
 static const char *const congestion_words[] = {"plait", "system", NULL};
 static const char *const handshake_words[] = {"faithful", "eager", NULL};
+static const char *const fragmentation_words[] = {"off", "on", NULL};
 static const char *const use_words[] = {"always", "overflow", "backup", NULL};
 static const char *const action_words[] = {"bond", "direct", "drop", NULL};
 static const char *const parity_words[] = {"any", "keep", NULL};
@@ -517,6 +518,7 @@ static const struct key root_keys[] = {
 	{"handshake", walk_word, handshake_words, AT(handshake), FOR_BOTH},
 	{"congestion_control", walk_word, congestion_words, AT(congestion), FOR_BOTH},
 	{"udp", config_read_udp, NULL, AT(udp), FOR_BOTH},
+	{"fragmentation", walk_word, fragmentation_words, AT(fragmentation), FOR_BOTH},
 	{"udp_queue", walk_duration, &udp_queue_ms, AT(udp_queue_ms), FOR_BOTH},
 	{"datagram", walk_mapping, &datagram, 0, FOR_BOTH},
 	{"preserve_source", walk_mapping, &preserve, 0, FOR_BOTH},

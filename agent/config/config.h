@@ -45,6 +45,8 @@ enum config_selection {
 };
 enum config_congestion { CONGESTION_PLAIT, CONGESTION_SYSTEM };
 enum config_handshake { HANDSHAKE_FAITHFUL, HANDSHAKE_EAGER };
+/* What becomes of UDP that does not fit its path, in datagram mode. */
+enum config_fragmentation { FRAGMENTATION_OFF, FRAGMENTATION_ON };
 enum config_udp { UDP_STREAM, UDP_DATAGRAM, UDP_BOTH, UDP_OFF };
 /* Where XDP programs are attached: where the driver has room for them, else in the stack. */
 enum config_attach { ATTACH_AUTO, ATTACH_NATIVE, ATTACH_GENERIC };
@@ -155,6 +157,7 @@ struct config {
 	enum config_congestion congestion;
 	enum config_udp udp;
 	struct config_datagram datagram;
+	enum config_fragmentation fragmentation;
 	bool preserve_source_v4, preserve_source_v6;
 	struct config_dscp dscp;
 	bool fastclose_on_expiry;

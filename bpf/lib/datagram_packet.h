@@ -27,18 +27,24 @@
 
 enum {
 	IPV4_DONT_FRAGMENT = 0x4000,
-	IPV4_FRAGMENT = 0x3fff, /* MF and offset */
+	IPV4_MORE_FRAGMENTS = 0x2000,
+	IPV4_OFFSET = 0x1fff, /* of eight octets each */
+	IPV4_FRAGMENT = IPV4_MORE_FRAGMENTS | IPV4_OFFSET,
 	IPV4_HEADER_WORDS_SUM = 0xffff,
 	IPV6_FRAGMENT_HEADER = 44,
+	IPV6_FRAGMENT_BYTES = 8,
+	IPV6_MORE_FRAGMENTS = 1, /* beside the offset in octets */
 	IPV6_EXTENSIONS_MAX = 3,
 	IPV6_MAY_NOT_FRAGMENT = 1260, /* longer IPv4 packets come from IPv6: RFC 7915 §5.1 */
+	IPV6_MTU_MIN = 1280,
+	IP_BYTES_MAX = 65535,
 	L4_OFFSET_MAX = ETH_HLEN + 40 + 64,
 };
 
 enum looked_at {
 	LOOKED_GOOD,
 	LOOKED_OTHER, /* another protocol */
-	LOOKED_FRAGMENT,
+	LOOKED_FRAGMENT, /* without ports; IPv6: of any protocol, its header is at l4_offset */
 	LOOKED_MALFORMED, /* or truncated */
 };
 
@@ -114,8 +120,6 @@ static __always_inline enum looked_at look_at_ipv4(struct xdp_md *ctx, __u8 prot
 	if (ip->version != 4 || header < sizeof(*ip) || total < header ||
 	    !fits_frame(ctx, total, out))
 		return LOOKED_MALFORMED;
-	if (ip->frag_off & bpf_htons(IPV4_FRAGMENT))
-		return LOOKED_FRAGMENT;
 	*(__u32 *)ip_words(&out->source) = ip->saddr;
 	*(__u32 *)ip_words(&out->destination) = ip->daddr;
 	out->family = AF_INET;
@@ -127,7 +131,7 @@ static __always_inline enum looked_at look_at_ipv4(struct xdp_md *ctx, __u8 prot
 	out->ttl = ip->ttl;
 	out->has_extras = header > sizeof(*ip);
 	out->has_wrong_checksum = sum_fold(sum_words(ip, sizeof(*ip))) != IPV4_HEADER_WORDS_SUM;
-	return LOOKED_GOOD;
+	return ip->frag_off & bpf_htons(IPV4_FRAGMENT) ? LOOKED_FRAGMENT : LOOKED_GOOD;
 }
 
 /* Past extension headers, so that a packet with some is known for whose it is. */
@@ -216,10 +220,18 @@ struct ip_octets {
 	__u32 words[4];
 };
 
+/* Where a fragment belongs. */
+struct piece {
+	__u32 id; /* IPv4: the low half */
+	__u32 offset; /* octets */
+	bool more; /* follow */
+};
+
 /* An IP header to be written, and what of the old one goes into it. */
 struct ip_header {
 	const struct packet *old;
 	const struct plait_addr *source, *destination;
+	const struct piece *piece; /* NULL: it is whole */
 	__u32 l4_bytes;
 	__u8 protocol;
 };
@@ -229,9 +241,25 @@ static __always_inline __u32 ip_header_bytes(const struct plait_addr *source)
 	return source->family == AF_INET ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
 }
 
+static __always_inline __u32 all_ipv6_bytes(const struct ip_header *header)
+{
+	return sizeof(struct ipv6hdr) + (header->piece ? IPV6_FRAGMENT_BYTES : 0);
+}
+
+/* With the fragment header of IPv6. */
+static __always_inline __u32 all_ip_bytes(const struct ip_header *header)
+{
+	return header->source->family == AF_INET ? sizeof(struct iphdr) : all_ipv6_bytes(header);
+}
+
 /* Identification and flags. Where IPv6 knew neither: RFC 7915 §5.1. */
 static __always_inline __u32 fragmentation(const struct ip_header *header, __u32 total)
 {
+	const struct piece *piece = header->piece;
+
+	if (piece)
+		return piece->id << 16 | bpf_ntohs(header->old->dont_fragment) |
+		       (piece->more ? IPV4_MORE_FRAGMENTS : 0) | piece->offset / 8;
 	if (header->old->family == AF_INET)
 		return bpf_ntohs(header->old->id) << 16 | bpf_ntohs(header->old->dont_fragment);
 	if (total > IPV6_MAY_NOT_FRAGMENT)
@@ -257,11 +285,29 @@ static __always_inline void put_ipv6(const struct ip_header *header, struct ipv6
 {
 	*(__be32 *)ip =
 		bpf_htonl(6 << 28 | header->old->traffic_class << 20) | header->old->flow_label;
-	ip->payload_len = bpf_htons(header->l4_bytes);
-	ip->nexthdr = header->protocol;
+	ip->payload_len = bpf_htons(all_ipv6_bytes(header) - sizeof(*ip) + header->l4_bytes);
+	ip->nexthdr = header->piece ? IPV6_FRAGMENT_HEADER : header->protocol;
 	ip->hop_limit = header->old->ttl - 1;
 	*(struct ip_octets *)&ip->saddr = *(const struct ip_octets *)ip_words(header->source);
 	*(struct ip_octets *)&ip->daddr = *(const struct ip_octets *)ip_words(header->destination);
+}
+
+/* RFC 8200 §4.5. */
+struct ipv6_fragment {
+	__u8 next, reserved;
+	__be16 place; /* octets, and IPV6_MORE_FRAGMENTS */
+	__be32 id;
+};
+
+static __always_inline void put_ipv6_fragment(const struct ip_header *header,
+					      struct ipv6_fragment *at)
+{
+	const struct piece *piece = header->piece;
+
+	at->next = header->protocol;
+	at->reserved = 0;
+	at->place = bpf_htons(piece->offset | (piece->more ? IPV6_MORE_FRAGMENTS : 0));
+	at->id = bpf_htonl(piece->id);
 }
 
 /* Destination and source, as they stand in a frame. */
@@ -286,11 +332,15 @@ static __always_inline void *put_headers(struct xdp_md *ctx, const struct macs *
 		put_ipv4(header, ip);
 		ip += sizeof(struct iphdr);
 	} else {
-		if (ends_before(ctx, ip + sizeof(struct ipv6hdr) + room))
+		if (ends_before(ctx, ip + all_ipv6_bytes(header) + room))
 			return NULL;
 		ether->h_proto = bpf_htons(ETH_P_IPV6);
 		put_ipv6(header, ip);
 		ip += sizeof(struct ipv6hdr);
+		if (header->piece) {
+			put_ipv6_fragment(header, ip);
+			ip += IPV6_FRAGMENT_BYTES;
+		}
 	}
 	*(struct macs *)ether = *macs;
 	return ip;
@@ -304,11 +354,9 @@ static __always_inline bool resize(struct xdp_md *ctx, const struct packet *pack
 	return !bpf_xdp_adjust_head(ctx, shorter);
 }
 
-/* The verdict on all that is not LOOKED_GOOD. */
+/* The verdict on what is neither LOOKED_GOOD nor a fragment. */
 static __always_inline int not_good(enum looked_at looked)
 {
-	if (looked == LOOKED_FRAGMENT)
-		return datagram_verdict(XDP_PASS, PLAIT_DATAGRAM_FRAGMENT);
 	if (looked == LOOKED_MALFORMED)
 		return datagram_verdict(XDP_DROP, PLAIT_DATAGRAM_MALFORMED);
 	return XDP_PASS;

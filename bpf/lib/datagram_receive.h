@@ -124,15 +124,15 @@ static __always_inline __u64 tcp_payload_sum(const struct packet *packet,
 	return (__u16)~sum_fold(sum) + (__u16)~tcp->check;
 }
 
-static __always_inline void make_udp(const struct ip_header *header, __u64 payload_sum,
-				     struct udphdr *udp)
+/* udp_bytes: of the whole datagram. */
+static __always_inline void make_udp(const struct ip_header *header, __u32 udp_bytes,
+				     __u64 payload_sum, struct udphdr *udp)
 {
-	__u64 sum = sum_pseudo_header(header->source, header->destination, IPPROTO_UDP,
-				      header->l4_bytes);
+	__u64 sum = sum_pseudo_header(header->source, header->destination, IPPROTO_UDP, udp_bytes);
 
 	udp->source = header->source->port;
 	udp->dest = header->destination->port;
-	udp->len = bpf_htons(header->l4_bytes);
+	udp->len = bpf_htons(udp_bytes);
 	udp->check = ~sum_fold(sum + payload_sum + udp->source + udp->dest + udp->len);
 	if (!udp->check) /* that would mean none: RFC 768 */
 		udp->check = 0xffff;
@@ -166,7 +166,7 @@ static __always_inline int receive_by(struct xdp_md *ctx, struct receiving *in,
 	sum = tcp_payload_sum(&in->packet, tcp, tcp_bytes);
 	measure(in->traffic, bpf_ntohl(tcp->sequence));
 	account(in, ip_bytes, now_ns);
-	make_udp(header, sum, &udp);
+	make_udp(header, header->l4_bytes, sum, &udp);
 	if (!resize(ctx, &in->packet,
 		    (int)ip_header_bytes(&in->packet.source) -
 			    (int)ip_header_bytes(header->source) + (int)tcp_bytes -

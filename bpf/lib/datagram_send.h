@@ -3,6 +3,7 @@
 #ifndef PLAIT_BPF_DATAGRAM_SEND_H
 #define PLAIT_BPF_DATAGRAM_SEND_H
 
+#include "datagram_asides.h"
 #include "datagram_maps.h"
 #include "datagram_packet.h"
 #include "datagram_wire.h"
@@ -31,7 +32,7 @@ static __always_inline const struct plait_addr *remote_of(const struct packet *p
 	return role == CPE ? &packet->destination : &packet->source;
 }
 
-/* What is wrong with one of ours; PLAIT_REASON_COUNT: nothing. */
+/* What is wrong with one of ours, whole; PLAIT_REASON_COUNT: nothing. */
 static __always_inline enum plait_reason udp_fault(struct xdp_md *ctx, const struct packet *packet)
 {
 	struct udphdr *udp = l4_of(ctx, packet);
@@ -55,8 +56,8 @@ static __always_inline __u32 flow_hash(const struct packet *packet, enum role ro
 	return mix(hash_ip(remote) ^ (__u32)remote->port << 16 ^ inner->port);
 }
 
-/* false: no link works. */
-static __always_inline bool choose_path(struct sending *out, enum role role)
+/* path: its index; false: no link works. */
+static __always_inline bool choose_path_index(struct sending *out, enum role role, __u32 *path)
 {
 	const struct plait_path_set *set;
 	__u32 index = out->binding->set, slot;
@@ -68,10 +69,17 @@ static __always_inline bool choose_path(struct sending *out, enum role role)
 	slot = set->slot[slot % PLAIT_PATH_SLOTS];
 	if (slot >= set->count)
 		return false;
-	index = set->first + slot;
+	*path = index = set->first + slot;
 	out->path = bpf_map_lookup_elem(&datagram_paths, &index);
 	out->traffic = bpf_map_lookup_elem(&datagram_traffic, &index);
 	return out->path && out->traffic;
+}
+
+static __always_inline bool choose_path(struct sending *out, enum role role)
+{
+	__u32 path;
+
+	return choose_path_index(out, role, &path);
 }
 
 static __always_inline __u32 out_bytes(const struct sending *out, enum role role)
@@ -79,6 +87,20 @@ static __always_inline __u32 out_bytes(const struct sending *out, enum role role
 	return ip_header_bytes(&out->path->local) +
 	       tcp_formatted_bytes(remote_of(&out->packet, role)) + out->packet.l4_bytes -
 	       sizeof(struct udphdr);
+}
+
+/* From the UDP checksum, if there is one. */
+static __always_inline bool take_payload_sum_of(const struct udphdr *udp, struct sending *out)
+{
+	const struct packet *packet = &out->packet;
+	__u64 headers = sum_pseudo_header(&packet->source, &packet->destination, IPPROTO_UDP,
+					  packet->l4_bytes);
+
+	if (!udp->check || udp->check == sum_fold(headers))
+		return false;
+	headers += udp->source + udp->dest + udp->len;
+	out->payload_sum = (__u16)~sum_fold(headers) + (__u16)~udp->check;
+	return true;
 }
 
 /*
@@ -89,15 +111,10 @@ static __always_inline bool take_payload_sum(struct xdp_md *ctx, struct sending 
 {
 	const struct packet *packet = &out->packet;
 	struct udphdr *udp = l4_of(ctx, packet);
-	__u64 pseudo = sum_pseudo_header(&packet->source, &packet->destination, IPPROTO_UDP,
-					 packet->l4_bytes);
-	__u64 headers;
 
 	if (ends_before(ctx, udp + 1))
 		return false;
-	if (udp->check && udp->check != sum_fold(pseudo)) {
-		headers = pseudo + udp->source + udp->dest + udp->len;
-		out->payload_sum = (__u16)~sum_fold(headers) + (__u16)~udp->check;
+	if (take_payload_sum_of(udp, out)) {
 		out->reason = PLAIT_DATAGRAM_SENT;
 		return true;
 	}
@@ -117,8 +134,9 @@ static __always_inline void number(struct sending *out, struct tcp_formatted *tc
 	out->binding->last_seen_ns = now_ns;
 }
 
-static __always_inline void make_tcp(struct sending *out, enum role role, struct tcp_formatted *tcp,
-				     __u64 now_ns)
+/* window: UDP's length in the first of several fragments, else DATAGRAM_TCP_WINDOW. */
+static __always_inline void make_tcp(struct sending *out, enum role role, __u32 window,
+				     struct tcp_formatted *tcp, __u64 now_ns)
 {
 	const struct plait_addr *remote = remote_of(&out->packet, role);
 	const struct plait_path *path = out->path;
@@ -131,7 +149,7 @@ static __always_inline void make_tcp(struct sending *out, enum role role, struct
 	number(out, tcp, now_ns);
 	tcp->offset = header / 4 << 4;
 	tcp->flags = DATAGRAM_TCP_FLAGS;
-	tcp->window = bpf_htons(DATAGRAM_TCP_WINDOW);
+	tcp->window = bpf_htons(window);
 	make_option(role, remote, &tcp->option);
 	tcp->check = ~sum_fold(sum + sum_words(tcp, sizeof(*tcp)) + out->payload_sum);
 }
@@ -172,24 +190,30 @@ static __always_inline int send_over(struct xdp_md *ctx, struct sending *out, en
 		    (int)tcp_bytes - (int)sizeof(struct udphdr);
 
 	header.l4_bytes = tcp_bytes + out->packet.l4_bytes - sizeof(struct udphdr);
-	make_tcp(out, role, &tcp, now_ns);
+	make_tcp(out, role, DATAGRAM_TCP_WINDOW, &tcp, now_ns);
 	if (!resize(ctx, &out->packet, -grows) || !put_packet(ctx, hop, &header, &tcp))
 		return datagram_verdict(XDP_DROP, PLAIT_DATAGRAM_FAILED);
 	count_packet(out->reason);
 	return bpf_redirect(hop->ifindex, 0);
 }
 
-/* By the path's own next hop, which the agent keeps, or by the FIB's. */
+/* By the path's own next hop, which the agent keeps, or by the FIB's; false: there is none. */
+static __always_inline bool next_hop_of(struct xdp_md *ctx, const struct packet *packet,
+					const struct plait_path *path, struct next_hop *out)
+{
+	out->ifindex = path->ifindex;
+	if (!path->ifindex)
+		return ask_fib(ctx, packet, &path->local, &path->remote, out);
+	out->macs = *(const struct macs *)path->macs;
+	return true;
+}
+
 static __always_inline int send_by_next_hop(struct xdp_md *ctx, struct sending *out, enum role role)
 {
-	const struct plait_path *path = out->path;
-	struct next_hop hop = {.ifindex = path->ifindex};
+	struct next_hop hop = {};
 
-	if (path->ifindex) {
-		hop.macs = *(const struct macs *)path->macs;
-	} else if (!ask_fib(ctx, &out->packet, &path->local, &path->remote, &hop)) {
+	if (!next_hop_of(ctx, &out->packet, out->path, &hop))
 		return datagram_verdict(XDP_PASS, PLAIT_DATAGRAM_NO_NEXT_HOP);
-	}
 	if (!take_payload_sum(ctx, out))
 		return datagram_verdict(XDP_DROP, PLAIT_DATAGRAM_FAILED);
 	return send_over(ctx, out, role, &hop, bpf_ktime_get_ns());
@@ -208,7 +232,7 @@ static __always_inline int send_of_binding(struct xdp_md *ctx, struct sending *o
 	if (!choose_path(out, role))
 		return datagram_verdict(XDP_PASS, PLAIT_DATAGRAM_NO_PATH);
 	if (out_bytes(out, role) > out->path->mtu)
-		return datagram_verdict(XDP_PASS, PLAIT_DATAGRAM_TOO_BIG);
+		return aside(ctx, ASIDE_LONG, XDP_PASS);
 	return send_by_next_hop(ctx, out, role);
 }
 

@@ -60,6 +60,57 @@ void datagram_put_path(const struct stage *stage, uint32_t index, const struct p
 	stage_put(stage, "datagram_paths", &index, path);
 }
 
+void datagram_put_mtu(const struct stage *stage, uint8_t link, uint16_t mtu)
+{
+	struct plait_path path = datagram_path(stage, link);
+
+	path.mtu = mtu;
+	datagram_put_path(stage, link, &path);
+}
+
+void datagram_put_fragmentation(const struct stage *stage, bool on)
+{
+	struct plait_datagram_settings settings = {.fragmentation = on};
+
+	stage_put(stage, "datagram_settings", &(uint32_t){0}, &settings);
+}
+
+void datagram_expect_packet(const struct packet *got, const struct packet *expected)
+{
+	cr_assert_eq(got->bytes, expected->bytes, "%zu octets, not %zu", got->bytes,
+		     expected->bytes);
+	for (size_t i = 0; i < got->bytes; i++)
+		cr_assert_eq(got->frame[i], expected->frame[i], "octet %zu is %02x, not %02x", i,
+			     got->frame[i], expected->frame[i]);
+}
+
+void datagram_make_fragments_old(const struct stage *stage)
+{
+	enum { AT_UNTIL = 8 };
+	static uint8_t place[512];
+	int fd = stage_map(stage, "datagram_fragments");
+
+	for (uint32_t i = 0; i < PLAIT_FRAGMENT_PLACES; i++) {
+		const uint64_t long_ago = 1;
+
+		cr_assert_eq(bpf_map_lookup_elem(fd, &i, place), 0);
+		if (!memcmp(place + AT_UNTIL, &(uint64_t){0}, 8))
+			continue;
+		memcpy(place + AT_UNTIL, &long_ago, 8);
+		cr_assert_eq(bpf_map_update_elem(fd, &i, place, 0), 0);
+	}
+}
+
+void datagram_forget_fragments(const struct stage *stage)
+{
+	static const uint8_t zero[16];
+	int fd = stage_map(stage, "datagram_fragment_shares");
+
+	datagram_make_fragments_old(stage);
+	for (uint32_t i = 0; bpf_map_update_elem(fd, &i, zero, 0) == 0; i++)
+		;
+}
+
 struct plait_path_traffic datagram_traffic(const struct stage *stage, uint32_t index)
 {
 	struct plait_path_traffic out;
@@ -114,6 +165,9 @@ static void put_links(const struct stage *stage)
 		datagram_put_path(stage, i, &path);
 		stage_put(stage, "datagram_addresses", &path.local,
 			  &(uint8_t){PLAIT_ADDRESS_EXISTS});
+		path.local.port = 0; /* fragments have none */
+		stage_put(stage, "datagram_addresses", &path.local,
+			  &(uint8_t){PLAIT_ADDRESS_EXISTS});
 	}
 }
 
@@ -153,6 +207,15 @@ static struct bpf_object *load(enum stage_role role)
 	return object;
 }
 
+/* Test runs arrive at wan0. */
+static void put_router(const struct stage *stage)
+{
+	const struct plait_router router = {packet_addr(ROUTER_V4, 0), packet_addr(ROUTER_V6, 0)};
+	uint32_t at = stage_ifindex("wan0");
+
+	stage_put(stage, "datagram_routers", &at, &router);
+}
+
 struct stage *datagram_open(enum stage_role role)
 {
 	struct stage *stage = &stages[role];
@@ -162,6 +225,7 @@ struct stage *datagram_open(enum stage_role role)
 		stage_namespace();
 	*stage = (struct stage){.object = load(role)};
 	put_links(stage);
+	put_router(stage);
 	for (int i = 0; i < 2; i++)
 		put_binding(stage, &datagram_inners[i]);
 	datagram_use_link(stage, LINK_V4);

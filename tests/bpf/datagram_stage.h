@@ -11,10 +11,16 @@
 #ifndef PLAIT_TESTS_BPF_DATAGRAM_STAGE_H
 #define PLAIT_TESTS_BPF_DATAGRAM_STAGE_H
 
+#include <stdbool.h>
+
 #include "plait_datagram.h"
 #include "stage.h"
 
 enum { LINK_V4 = 0, LINK_V6 = 1, DATAGRAM_PORT = 6825, PATH_MTU = 3400 };
+
+/* What both are called in ICMP errors. */
+#define ROUTER_V4 "10.0.0.1"
+#define ROUTER_V6 "fd00:1::1"
 
 /* A binding of this network, by its family: [0] is IPv4's. */
 struct datagram_inner {
@@ -45,6 +51,20 @@ struct plait_path_traffic datagram_traffic(const struct stage *stage, uint32_t i
 struct plait_datagram_binding datagram_binding(const struct stage *stage, const char *map,
 					       const char *address, uint16_t port);
 void datagram_put_direct(const struct stage *stage, const char *text, unsigned int bits);
+
+/* plait_datagram_settings.fragmentation. */
+void datagram_put_fragmentation(const struct stage *stage, bool on);
+/* What a path takes. */
+void datagram_put_mtu(const struct stage *stage, uint8_t link, uint16_t mtu);
+
+/* As if the time of all datagrams that are not complete were over. */
+void datagram_make_fragments_old(const struct stage *stage);
+
+/* The same, and nobody's share of places is used. */
+void datagram_forget_fragments(const struct stage *stage);
+
+/* Two packets are the same; says where they are not. */
+void datagram_expect_packet(const struct packet *got, const struct packet *expected);
 
 struct conversion datagram_run(struct stage *stage, const char *program,
 			       const struct packet *packet);

@@ -91,13 +91,18 @@ void live_send(int fd, const struct packet *packet)
 	cr_assert(sent == (ssize_t)packet->bytes || errno == ENOBUFS, "%s", strerror(errno));
 }
 
+/* Or a fragment of it. */
 static bool is_tcp(const uint8_t *frame, ssize_t bytes)
 {
+	const uint8_t *next = frame + ETH_HLEN + 6;
+
 	if (bytes < ETH_HLEN + 20)
 		return false;
 	if (frame[12] == 0x08 && frame[13] == 0x00)
 		return frame[ETH_HLEN + 9] == IPPROTO_TCP;
-	return frame[12] == 0x86 && frame[13] == 0xdd && frame[ETH_HLEN + 6] == IPPROTO_TCP;
+	if (*next == IPPROTO_FRAGMENT)
+		next = frame + ETH_HLEN + 40;
+	return frame[12] == 0x86 && frame[13] == 0xdd && *next == IPPROTO_TCP;
 }
 
 bool live_receive(int fd, struct packet *out, int wait_ms)

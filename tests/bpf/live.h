@@ -23,7 +23,7 @@ void live_paint(const char *interface, uint32_t mark);
 /* A packet socket at interface. mark: of what is sent there. */
 int live_open(const char *interface, uint32_t mark);
 void live_send(int fd, const struct packet *packet);
-/* The next TCP frame that arrives there; false after wait_ms. */
+/* The next frame with TCP or a fragment of it that arrives there; false after wait_ms. */
 bool live_receive(int fd, struct packet *out, int wait_ms);
 /* Send, and wait for programs to count something. */
 const char *live_run(struct stage *stage, int fd, const struct packet *packet);

@@ -68,7 +68,7 @@ static void put_tcp(const struct recipe *recipe, uint8_t *tcp)
 	put32(tcp + 8, recipe->ack);
 	tcp[12] = (uint8_t)(header / 4 << 4);
 	tcp[13] = recipe->flags;
-	put16(tcp + 14, 65535);
+	put16(tcp + 14, recipe->window ? recipe->window : 65535);
 	put_octets(tcp + TCP_BYTES, recipe->options);
 	put_octets(tcp + header, recipe->payload);
 }
@@ -207,6 +207,75 @@ struct packet packet_icmp_error(const char *from, const struct recipe *quoted, u
 	if (is_v6(&recipe))
 		start = sum(ip + 8, 32, IPPROTO_ICMPV6 + (uint32_t)body.count);
 	put16(out.frame + l4 + 2, folded(sum(out.frame + l4, body.count, start)));
+	return out;
+}
+
+static void put_ipv4_slice(uint8_t *ip, struct slice slice)
+{
+	put16(ip + 2, (uint32_t)(IPV4_BYTES + slice.bytes));
+	put16(ip + 4, slice.id);
+	put16(ip + 6, (uint32_t)(slice.offset / 8) | (slice.more ? 0x2000U : 0));
+	put16(ip + 10, 0);
+	put16(ip + 10, folded(sum(ip, IPV4_BYTES, 0)));
+}
+
+static void put_ipv6_slice(uint8_t *ip, struct slice slice)
+{
+	uint8_t *header = ip + IPV6_BYTES;
+
+	header[0] = ip[6];
+	header[1] = 0;
+	put16(header + 2, (uint32_t)slice.offset | slice.more);
+	put32(header + 4, slice.id);
+	put16(ip + 4, (uint32_t)(8 + slice.bytes));
+	ip[6] = IPPROTO_FRAGMENT;
+}
+
+struct packet packet_fragment(const struct packet *whole, struct slice slice)
+{
+	bool v6 = whole->frame[ETH_HLEN] >> 4 == 6;
+	size_t headers = ETH_HLEN + (v6 ? IPV6_BYTES : IPV4_BYTES), l4 = headers + (v6 ? 8 : 0);
+	struct packet out = {.bytes = l4 + slice.bytes};
+
+	cr_assert_leq(out.bytes, sizeof(out.frame));
+	cr_assert_leq(headers + slice.from + slice.bytes, whole->bytes);
+	memcpy(out.frame, whole->frame, headers);
+	memcpy(out.frame + l4, whole->frame + headers + slice.from, slice.bytes);
+	if (v6)
+		put_ipv6_slice(out.frame + ETH_HLEN, slice);
+	else
+		put_ipv4_slice(out.frame + ETH_HLEN, slice);
+	return out;
+}
+
+struct packet packet_mtu_error(const char *from, const struct packet *quoted, uint16_t mtu)
+{
+	bool v6 = strchr(from, ':');
+	char to[INET6_ADDRSTRLEN];
+	uint8_t body[1280] = {v6 ? 2 : 3, v6 ? 0 : 4}, back[12];
+	size_t header = v6 ? IPV6_BYTES : IPV4_BYTES, bytes = (v6 ? 1280 : 576) - header;
+	const uint8_t *ip = quoted->frame + ETH_HLEN;
+	struct recipe recipe = {.from = from,
+				.to = to,
+				.protocol = v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP,
+				.macs = back,
+				.fragment = 0x4000,
+				.traffic_class = 0xc0};
+	struct packet out = {.bytes = ETH_HLEN + header + bytes};
+	uint8_t *icmp = out.frame + ETH_HLEN + header;
+	uint32_t start = 0;
+
+	inet_ntop(v6 ? AF_INET6 : AF_INET, ip + (v6 ? 8 : 12), to, sizeof(to));
+	memcpy(back, quoted->frame + 6, 6);
+	memcpy(back + 6, quoted->frame, 6);
+	put16(body + 6, mtu);
+	memcpy(body + 8, ip, bytes - 8);
+	memcpy(icmp, body, bytes);
+	put_ethernet(&recipe, out.frame);
+	put_ip(&recipe, out.frame + ETH_HLEN, header + bytes);
+	if (v6)
+		start = sum(out.frame + ETH_HLEN + 8, 32, IPPROTO_ICMPV6 + (uint32_t)bytes);
+	put16(icmp + 2, folded(sum(icmp, bytes, start)));
 	return out;
 }
 

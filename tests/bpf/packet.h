@@ -3,6 +3,7 @@
 #ifndef PLAIT_TESTS_BPF_PACKET_H
 #define PLAIT_TESTS_BPF_PACKET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,6 +32,7 @@ struct recipe {
 	uint16_t from_port, to_port;
 	uint8_t flags;
 	uint32_t seq, ack;
+	uint16_t window; /* 0: 65535 */
 	uint8_t protocol; /* what IP says it carries; 0: TCP; UDP has a header of its own */
 	uint16_t fragment; /* IPv4: flags and offset */
 	uint16_t id; /* IPv4 */
@@ -55,6 +57,24 @@ struct packet packet_build_udp(const struct recipe *recipe);
  */
 struct packet packet_icmp_error(const char *from, const struct recipe *quoted, uint8_t type,
 				uint8_t code);
+
+/* Octets of a packet as they are sent, and where the receiver puts them. */
+struct slice {
+	size_t from, bytes; /* behind the IP header of the whole */
+	size_t offset; /* as the fragment says; a multiple of eight */
+	bool more;
+	uint32_t id;
+};
+
+/* A fragment of a frame without IP options or extension headers. */
+struct packet packet_fragment(const struct packet *whole, struct slice slice);
+
+/*
+ * The ICMP or ICMPv6 error that a frame without VLAN tag is too long for mtu, from that
+ * address to its sender, back to where it came from; it quotes as much as a router must
+ * (RFC 1812 §4.3.2.3, RFC 4443 §2.4).
+ */
+struct packet packet_mtu_error(const char *from, const struct packet *quoted, uint16_t mtu);
 
 /* Where headers start in a frame of this recipe. */
 size_t packet_l4_offset(const struct recipe *recipe);

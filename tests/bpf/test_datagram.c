@@ -37,15 +37,6 @@ static bool is_v6(const char *address)
 	return strchr(address, ':');
 }
 
-static void expect_packet(const struct packet *got, const struct packet *expected)
-{
-	cr_assert_eq(got->bytes, expected->bytes, "%zu octets, not %zu", got->bytes,
-		     expected->bytes);
-	for (size_t i = 0; i < got->bytes; i++)
-		cr_assert_eq(got->frame[i], expected->frame[i], "octet %zu is %02x, not %02x", i,
-			     got->frame[i], expected->frame[i]);
-}
-
 /* What a conversion keeps; the identification of IPv4 from IPv6 is any, if it may count. */
 static void inherit(struct recipe *out, const struct recipe *in, const struct packet *got)
 {
@@ -79,7 +70,7 @@ static void expect_sent(struct stage *stage, const char *program, const struct r
 	inherit(&out, udp, &got.packet);
 	out.seq = out.ack = n;
 	expected = packet_build(&out);
-	expect_packet(&got.packet, &expected);
+	datagram_expect_packet(&got.packet, &expected);
 }
 
 static void send_all(enum stage_role role, const char *program)
@@ -132,7 +123,7 @@ static void expect_received(struct stage *stage, const char *program, const stru
 	out.macs = from_us;
 	inherit(&out, tcp, &got.packet);
 	expected = packet_build_udp(&out);
-	expect_packet(&got.packet, &expected);
+	datagram_expect_packet(&got.packet, &expected);
 }
 
 static void receive_all(enum stage_role role, const char *program)
@@ -222,7 +213,7 @@ static void expect_summed(enum stage_role role, const struct datagram_inner *inn
 		inherit(&out, &udp, &got.packet);
 		out.seq = out.ack = i + 1;
 		expected = packet_build(&out);
-		expect_packet(&got.packet, &expected);
+		datagram_expect_packet(&got.packet, &expected);
 	}
 }
 
@@ -310,7 +301,7 @@ Test(datagram, there_and_back)
 				out.flow_label = 0;
 			}
 			expected = packet_build_udp(&out);
-			expect_packet(&got.packet, &expected);
+			datagram_expect_packet(&got.packet, &expected);
 		}
 	}
 }

@@ -405,31 +405,6 @@ Test(datagram_input, ip_options_and_extension_headers)
 	}
 }
 
-Test(datagram_input, fragments_are_left_to_others)
-{
-	BOTH_ROLES(role)
-	{
-		struct recipe udp = role == CPE ? datagram_from_host(v4) : datagram_from_remote(v4);
-		struct recipe tcp = datagram_formatted(role, LINK_V4, v4);
-		static const uint16_t fragments[] = {0x2000, 0x2001, 0x0001};
-
-		for (int i = 0; i < 3; i++) {
-			struct packet udp_in, tcp_in;
-
-			udp.fragment = tcp.fragment = fragments[i];
-			udp_in = packet_build_udp(&udp);
-			tcp_in = packet_build(&tcp);
-			expect_each(role, &udp_in, &tcp_in, "pass datagram_fragment");
-		}
-		tcp = datagram_formatted(role, LINK_V6, v6);
-		tcp.first_extension = IPPROTO_FRAGMENT;
-		tcp.extra = OCTETS(IPPROTO_TCP, 0, 0, 1, 0, 0, 0, 7);
-		struct packet in = packet_build(&tcp);
-
-		expect_receiver(role, &in, "pass datagram_fragment");
-	}
-}
-
 Test(datagram_input, ttl)
 {
 	BOTH_ROLES(role)
@@ -615,14 +590,6 @@ Test(datagram_input, too_big_for_the_path)
 	path.mtu = 1500;
 	datagram_put_path(stage, LINK_V4, &path);
 	udp.payload = (struct octets){payload, 1500 - 20 - 32};
-	packet = packet_build_udp(&udp);
-	datagram_expect(stage, "datagram_lan", &packet, "redirect datagram_sent");
-	udp.payload.count++;
-	packet = packet_build_udp(&udp);
-	datagram_expect(stage, "datagram_lan", &packet, "pass datagram_too_big");
-	/* an IPv6 remote in the option costs twelve octets more */
-	udp = datagram_from_host(v6);
-	udp.payload = (struct octets){payload, 1500 - 20 - 44};
 	packet = packet_build_udp(&udp);
 	datagram_expect(stage, "datagram_lan", &packet, "redirect datagram_sent");
 	udp.payload.count++;

@@ -303,7 +303,6 @@ static const struct datagram_row datagram_rows[] = {
 	{"pass datagram_direct", {DATAGRAM_HOST_TO("10.1.0.2", 5000)}, {}, 0},
 	{"pass datagram_new", {DATAGRAM_HOST_TO("198.51.100.77", 5001)}, {}, 0},
 	{"pass datagram_too_big", {DATAGRAM_HOST, .payload = {long_payload, 1480}}, {}, 0},
-	{"pass datagram_fragment", {DATAGRAM_HOST, .fragment = 0x2000}, {}, 0},
 	{"pass datagram_ttl_left", {DATAGRAM_HOST, .ttl = 1}, {}, 0},
 	{"drop datagram_malformed", {DATAGRAM_HOST}, {38, 39}, 1},
 	{"drop datagram_ip_options", {DATAGRAM_HOST, .extra = {"\1\1\1\1", 4}}, {}, 0},
@@ -335,6 +334,73 @@ static void run_datagram_row(struct stage *stage, const struct datagram_row *row
 	datagram_expect(stage, udp ? "datagram_lan" : "datagram_link", &packet, row->outcome);
 }
 
+/* DF is set: its sender is told, until he has been told often enough. */
+static void run_datagram_mtu(struct stage *stage)
+{
+	const struct recipe udp = {DATAGRAM_HOST, .fragment = 0x4000,
+				   .payload = {long_payload, 1480}};
+	struct packet packet = packet_build_udp(&udp), out;
+
+	for (int i = 0; i < 200; i++)
+		datagram_verdict_of(stage, "datagram_lan", &packet, &out);
+	stage_counted(stage);
+}
+
+static void run_fragment(struct stage *stage, const char *program, const struct packet *whole,
+			 struct slice slice, const char *outcome)
+{
+	struct packet packet = packet_fragment(whole, slice);
+	struct conversion got = datagram_run(stage, program, &packet);
+
+	cr_expect_str_eq(got.outcome, outcome, "%s, not %s", got.outcome, outcome);
+}
+
+static void run_datagram_fragments(bool seen[PLAIT_REASON_COUNT])
+{
+	const struct recipe udp = {DATAGRAM_HOST, .payload = {long_payload, 1472}};
+	const struct recipe tcp = {DATAGRAM_LEG, .options = PM_OPTION("\xec", "5"),
+				   .payload = {long_payload, 1480}};
+	const struct recipe apart = {DATAGRAM_LEG, .options = PM_OPTION("\xec", "5"),
+				     .window = 1480, .payload = {long_payload, 1472}};
+	struct packet out = packet_build_udp(&udp), in = packet_build(&tcp),
+		      pieces = packet_build(&apart);
+	struct slice first = {.bytes = 800, .more = true},
+		     last = {.from = 800, .bytes = 680, .offset = 800};
+	struct stage *stage = datagram_open(CPE);
+
+	run_fragment(stage, "datagram_lan", &out, first, "redirect datagram_sent");
+	run_fragment(stage, "datagram_lan", &out, first, "drop datagram_fragment_overlap");
+	run_fragment(stage, "datagram_lan", &out, last, "redirect datagram_fragment_sent");
+	run_fragment(stage, "datagram_lan", &out, last, "drop datagram_fragment_early");
+	for (uint32_t i = 0; i < 2 * PLAIT_FRAGMENT_PLACES; i++) {
+		struct packet piece;
+
+		last.id = i;
+		piece = packet_fragment(&out, last);
+		datagram_verdict_of(stage, "datagram_lan", &piece, &in);
+	}
+	stage_counted(stage);
+	in = packet_build(&tcp);
+	run_fragment(stage, "datagram_link", &in, first, "pass datagram_fragment");
+	first.id = last.id = 1;
+	datagram_put_fragmentation(stage, true);
+	run_fragment(stage, "datagram_link", &in, first, "drop datagram_fragment_kept");
+	first.id = last.id = 2;
+	run_fragment(stage, "datagram_link", &pieces, first, "redirect datagram_received");
+	last.from += 24;
+	run_fragment(stage, "datagram_link", &pieces, last, "redirect datagram_fragment_received");
+	first.id = last.id = 3;
+	first.bytes = 16;
+	run_fragment(stage, "datagram_link", &pieces, first, "drop datagram_fragment_tiny");
+	run_fragment(stage, "datagram_link", &pieces, last, "drop datagram_fragment_refused");
+	datagram_make_fragments_old(stage);
+	run_fragment(stage, "datagram_link", &pieces, last,
+		     "drop datagram_fragment_early datagram_fragment_expired");
+	datagram_put_mtu(stage, LINK_V4, 1500);
+	cr_expect_str_eq(datagram_run(stage, "datagram_lan", &out).outcome, "pass datagram_cut");
+	add_seen(stage, seen);
+}
+
 static void run_datagram(bool seen[PLAIT_REASON_COUNT])
 {
 	const struct datagram_row no_path = {"pass datagram_no_path", {DATAGRAM_HOST}, {}, 0};
@@ -351,6 +417,7 @@ static void run_datagram(bool seen[PLAIT_REASON_COUNT])
 	datagram_put_direct(stage, "10.1.0.0", 24);
 	for (size_t i = 0; i < sizeof(datagram_rows) / sizeof(datagram_rows[0]); i++)
 		run_datagram_row(stage, &datagram_rows[i]);
+	run_datagram_mtu(stage);
 	datagram_use_link(stage, PLAIT_NO_PATH);
 	run_datagram_row(stage, &no_path);
 	add_seen(stage, seen);
@@ -409,6 +476,7 @@ Test(reasons, each_that_a_program_counts_is_provoked)
 	run_datagrams(seen);
 	run_held_datagrams(seen);
 	run_datagram(seen);
+	run_datagram_fragments(seen);
 	for (int reason = 0; reason < PLAIT_REASON_COUNT; reason++)
 		cr_expect_eq(seen[reason], names(text, words[reason]), "%s: %s", words[reason],
 			     seen[reason] ? "counted, but not named" : "named, but never counted");

@@ -102,6 +102,10 @@ static size_t links(void *owner, struct link_report *out, size_t max)
 	out->sent_bytes = 123456789;
 	out->sent_rate = 1562500;
 	out->sessions = 7;
+	out->datagrams_sent = 4;
+	out->datagrams_received = 3;
+	out->datagrams_lost = 2;
+	out->datagrams_late = 1;
 	return 1;
 }
 

@@ -144,6 +144,7 @@ def test_links_document(agent):
         {'name': 'd\x1b]0;x\a\x7fsl', 'interface': 'w1', 'type': '', 'use': 'always', 'weight': 3,
          'state': 'down', 'condition': 'lossy', 'rtt_us': 12345, 'rtt_min_us': 1200,
          'loss_permille': 257, 'mtu': 1500, 'sessions': 7,
+         'datagrams_sent': 4, 'datagrams_received': 3, 'datagrams_lost': 2, 'datagrams_late': 1,
          'addresses': ['192.0.2.3', '192.0.2.5'], 'sent_bytes_per_s': 1562500,
          'received_bytes_per_s': 0,
          'sent_bytes': 123456789, 'received_bytes': 0, 'sent_packets': 0, 'received_packets': 0}]}
@@ -390,8 +391,8 @@ def test_sessions_text(agent, plaitctl):
 
 def test_links_text(agent, plaitctl):
     assert outcome(plaitctl('links')) == (0, '''\
-NAME                 INTERFACE  TYPE  USE     WEIGHT  STATE  CONDITION  RTT ms  LOSS %  SESSIONS           UP     DOWN   MTU      SENT  RECEIVED  ADDRESSES
-d\\x1b]0;x\\x07\\x7fsl  w1         -     always       3  down   lossy        12.3    25.7         7  12.5 Mbit/s  0 bit/s  1500  123.5 MB       0 B  192.0.2.3 192.0.2.5
+NAME                 INTERFACE  TYPE  USE     WEIGHT  STATE  CONDITION  RTT ms  LOSS %  SESSIONS           UP     DOWN   MTU      SENT  RECEIVED  UDP LOST  UDP LATE  ADDRESSES
+d\\x1b]0;x\\x07\\x7fsl  w1         -     always       3  down   lossy        12.3    25.7         7  12.5 Mbit/s  0 bit/s  1500  123.5 MB       0 B         2         1  192.0.2.3 192.0.2.5
 ''', '')
 
 

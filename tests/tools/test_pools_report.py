@@ -16,7 +16,8 @@ PORTION, EACH = 1024, 1000
 def reporter(tmp_path_factory):
     output = str(tmp_path_factory.mktemp('bin') / 'pools_reporter')
     files = ['tests/tools/pools_reporter.c', 'agent/role/pools_report.c',
-             *(path for room in ('base', 'table') for path in glob.glob(f'{ROOT}/agent/{room}/*.c'))]
+             *(path for room in ('base', 'codec', 'table')
+               for path in glob.glob(f'{ROOT}/agent/{room}/*.c'))]
     subprocess.run(['gcc', *FLAGS, '-o', output, *files], cwd=ROOT, check=True)
     return output
 

@@ -272,6 +272,7 @@ Test(config, every_key_of_a_cpe)
 		"concentrator_selection: weighted\n"
 		"udp: off\n"
 		"datagram: {distribution: packet, attach: generic, ports: 20000-29999}\n"
+		"fragmentation: on\n"
 		"preserve_source: {ipv4: true, ipv6: false}\n"
 		"dscp: {leg: 0, lan: 63}\n"
 		"fastclose_on_expiry: true\n"
@@ -336,6 +337,7 @@ Test(config, every_key_of_a_cpe)
 
 	cr_expect_eq(config.handshake, HANDSHAKE_EAGER);
 	cr_expect_eq(config.udp, UDP_OFF);
+	cr_expect_eq(config.fragmentation, FRAGMENTATION_ON);
 	cr_expect(config.preserve_source_v4);
 	cr_expect_not(config.preserve_source_v6);
 	cr_expect_eq(config.dscp.leg, 0);
@@ -537,6 +539,7 @@ static struct bad bad_root[] = {
 	 "dscp.lan: expected a number from 0 to 63 or preserve, not a list"},
 	{CPE "dscp: [46]\n", 5, 7, "dscp: expected a number from 0 to 63 or preserve, not a list"},
 	{CPE "dscp: {internet: 0}\n", 5, 8, "dscp.internet: only for role: concentrator"},
+	{CPE "fragmentation: true\n", 5, 16, "fragmentation: expected off or on, not \"true\""},
 	{CPE "udp_queue: 19ms\n", 5, 12,
 	 "udp_queue: expected a time of at least 20ms, not \"19ms\""},
 	{CPE "datagram: {ports: 1000-2001}\n", 5, 19,

@@ -85,6 +85,7 @@ static struct change changes[] = {
 	{CPE, CPE "handshake: eager\n", " !handshake"},
 	{CPE, CPE "congestion_control: system\n", " !congestion_control"},
 	{CPE, CPE "udp: off\n", " !udp"},
+	{CPE, CPE "fragmentation: on\n", " !fragmentation"},
 	{CPE, CPE "dscp: 8\n", " !dscp"},
 	{CPE, CPE "workers: 3\n", " !workers"},
 	{CPE, CPE "limits: {sessions: 8}\n", " !limits.sessions"},
