@@ -84,10 +84,17 @@ static int make_pin_dir(struct dataplane *dataplane, const char *name)
 	return 0;
 }
 
+/* Programs of one kind, in the driver or in the stack, call each other. */
+static bool is_of_its_object(const char *name)
+{
+	return !strcmp(name, "datagram_asides");
+}
+
 static bool is_pinned_map(const char *name)
 {
-	return !strchr(name, '.') && strcmp(name, "scratch") && strcmp(name, "held_syns") &&
-	       strcmp(name, "held_datagrams") && strcmp(name, "udp_sockets");
+	return !strchr(name, '.') && !strstr(name, "scratch") && strcmp(name, "held_syns") &&
+	       strcmp(name, "held_datagrams") && strcmp(name, "datagram_early") &&
+	       strcmp(name, "udp_sockets") && !is_of_its_object(name);
 }
 
 static void pin_path(const struct dataplane *dataplane, const char *map, char path[PATH_MAX / 2])
@@ -303,7 +310,8 @@ static int share_maps(const struct dataplane *dataplane, struct bpf_object *more
 	int err = 0;
 
 	bpf_object__for_each_map(map, more) {
-		int fd = map_fd(dataplane, bpf_map__name(map));
+		const char *name = bpf_map__name(map);
+		int fd = is_of_its_object(name) ? -1 : map_fd(dataplane, name);
 
 		err = fd >= 0 ? bpf_map__reuse_fd(map, fd) : choose_pin(dataplane, map);
 		if (err)
