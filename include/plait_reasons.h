@@ -81,6 +81,7 @@
 	X(DATAGRAM_HELD, datagram_held, "first packets of bindings held and handed to the agent") \
 	X(DATAGRAM_HOLD_FAILED, datagram_hold_failed, "the same, dropped: ring buffer full") \
 	X(DATAGRAM_NO_PORT, datagram_no_port, "first packets dropped: no port of the links is left for a binding") \
+	X(DATAGRAM_ERROR, datagram_error, "ICMP errors about datagrams, passed on to their sender") \
 	X(DATAGRAM_NO_NEIGHBOUR, datagram_no_neighbour, "held packets dropped: no neighbour answered, or too many wait for one") \
 	X(DATAGRAM_NO_PATH, datagram_no_path, "UDP packets left to the kernel or the agent: no link to send them over") \
 	X(DATAGRAM_NO_NEXT_HOP, datagram_no_next_hop, "packets left to the agent: no next hop is known") \

@@ -377,6 +377,37 @@ static void held(struct datagram_mode *mode, const struct plait_held_syn *record
 		datagram_mode_let_go(mode, record, &packet.remote);
 }
 
+/* The path that the first slot names; NULL: there is none. */
+static const struct plait_path *any_path(const struct customer *customer)
+{
+	return customer->set.slot[0] < customer->set.count ? &customer->path[customer->set.slot[0]]
+							   : NULL;
+}
+
+/* Errors about UDP of a binding are about the packet that it came in. */
+static bool translate(struct datagram_errors *errors, struct icmp_error *error,
+		      struct plait_addr *from)
+{
+	struct datagram_concentrator *concentrator =
+		container_of(errors, struct datagram_concentrator, errors);
+	const struct binding *binding =
+		error->udp ? bindings_of_external(&concentrator->bindings, IPPROTO_UDP,
+						  &error->packet.source)
+			   : NULL;
+	const struct plait_path *path =
+		binding ? any_path(&concentrator->customers[binding->subscriber]) : NULL;
+
+	if (!path)
+		return false;
+	error->udp = false;
+	error->packet.from_concentrator = false;
+	error->packet.remote = error->packet.destination;
+	error->packet.source = receiver_key(path, binding->inside.port);
+	error->packet.destination = path->local;
+	*from = path->local;
+	return true;
+}
+
 static void sweep(struct datagram_concentrator *concentrator, uint64_t now)
 {
 	struct binding *binding;
@@ -571,6 +602,11 @@ int datagram_concentrator_open(struct datagram_concentrator *concentrator, struc
 		err = instance_reserve_ports(pools->instance);
 	if (!err)
 		err = open_tables(concentrator);
+	if (!err)
+		err = datagram_errors_open(
+			&concentrator->errors, loop,
+			datagram_mode_counter(&concentrator->mode, PLAIT_DATAGRAM_ERROR),
+			translate);
 	return err ? err : start_looking(concentrator, loop);
 }
 
@@ -586,6 +622,7 @@ void datagram_concentrator_close(struct datagram_concentrator *concentrator)
 {
 	if (!concentrator->pools)
 		return;
+	datagram_errors_close(&concentrator->errors);
 	datagram_mode_close(&concentrator->mode);
 	return_all(concentrator);
 	if (concentrator->timer_fd >= 0)

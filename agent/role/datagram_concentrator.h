@@ -8,6 +8,7 @@
 #ifndef PLAIT_ROLE_DATAGRAM_CONCENTRATOR_H
 #define PLAIT_ROLE_DATAGRAM_CONCENTRATOR_H
 
+#include "datagram_errors.h"
 #include "datagram_mode.h"
 #include "pools.h"
 #include "table/bindings.h"
@@ -24,6 +25,7 @@ struct customer {
 
 struct datagram_concentrator {
 	struct datagram_mode mode;
+	struct datagram_errors errors;
 	struct pools *pools;
 	/* whether a remote may be reached; *why if not */
 	bool (*may_reach)(void *context, const struct plait_addr *addr, enum plait_reason *why);

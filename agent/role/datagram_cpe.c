@@ -182,6 +182,25 @@ static void adopt(void *context, const void *key, const void *value)
 	dataplane_put(dataplane_of(cpe), "datagram_receivers", &port, value);
 }
 
+/* Errors about packets of a binding are about its host's. */
+static bool translate(struct datagram_errors *errors, struct icmp_error *error,
+		      struct plait_addr *from)
+{
+	struct datagram_cpe *cpe = container_of(errors, struct datagram_cpe, errors);
+	const struct plait_addr port = {.port = error->packet.source.port};
+	const struct binding *binding = NULL;
+
+	if (!error->udp && !error->packet.from_concentrator)
+		binding = bindings_of_external(&cpe->bindings, IPPROTO_UDP, &port);
+	if (!binding || !binding->sessions || binding->inside.family != error->packet.remote.family)
+		return false;
+	error->udp = true;
+	error->packet.source = binding->inside;
+	error->packet.destination = error->packet.remote;
+	*from = error->packet.remote; /* the host may filter on who tells it */
+	return true;
+}
+
 /* Links */
 
 static uint32_t path_number(unsigned int concentrator, unsigned int link)
@@ -570,6 +589,10 @@ int datagram_cpe_open(struct datagram_cpe *cpe, struct links *links,
 	if (cpe->bindings.count)
 		log_notice("%u bindings of datagram mode taken up", cpe->bindings.count);
 	err = attach(cpe);
+	if (!err)
+		err = datagram_errors_open(&cpe->errors, loop,
+					   datagram_mode_counter(&cpe->mode, PLAIT_DATAGRAM_ERROR),
+					   translate);
 	if (err)
 		return err;
 	forget_links(cpe);
@@ -582,6 +605,7 @@ void datagram_cpe_close(struct datagram_cpe *cpe)
 {
 	if (!cpe->links)
 		return;
+	datagram_errors_close(&cpe->errors);
 	datagram_mode_close(&cpe->mode);
 	if (cpe->on)
 		close_links(cpe);

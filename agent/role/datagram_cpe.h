@@ -7,6 +7,7 @@
 #define PLAIT_ROLE_DATAGRAM_CPE_H
 
 #include "concentrators.h"
+#include "datagram_errors.h"
 #include "datagram_mode.h"
 #include "port/ping.h"
 #include "table/bindings.h"
@@ -21,6 +22,7 @@ struct direct_prefixes {
 
 struct datagram_cpe {
 	struct datagram_mode mode;
+	struct datagram_errors errors;
 	bool on; /* programs are attached, and things are to be followed */
 	struct links *links;
 	struct concentrators *concentrators;

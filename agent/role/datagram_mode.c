@@ -28,9 +28,16 @@ static int failed(int err, const char *what)
 	return err;
 }
 
+unsigned long long *datagram_mode_counter(struct datagram_mode *mode, enum plait_reason reason)
+{
+	const struct instance *instance = mode->instance;
+
+	return &dataplane_counters(instance->dataplane, instance->worker_count)[reason];
+}
+
 void datagram_mode_count(struct datagram_mode *mode, enum plait_reason reason)
 {
-	dataplane_counters(mode->instance->dataplane, mode->instance->worker_count)[reason]++;
+	++*datagram_mode_counter(mode, reason);
 }
 
 /* Held packets */

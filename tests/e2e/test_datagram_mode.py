@@ -174,6 +174,18 @@ def test_U3_resolver_and_bulk(lab, family):
     iperf.wait(5)
 
 
+@both_families
+def test_U3_host_is_told_of_a_closed_port(lab, family):
+    address = server_address(lab, family)
+    with towards(lab, address, 9, seconds=1) as client:
+        before = {role: lab.counters(role) for role in ("cpe", "conc")}
+        client.send(b"anybody?")
+        with pytest.raises(ConnectionRefusedError):
+            client.recv(100)
+        for role in ("cpe", "conc"):
+            assert lab.since(role, before[role])["datagram_error"] == 1
+
+
 # What is on the wire
 
 @both_families
