@@ -189,9 +189,13 @@ static uint32_t subscribers(void)
 static struct bpf_object *load_datagram(const void *elf, size_t bytes)
 {
 	struct bpf_object *object = bpf_object__open_mem(elf, bytes, NULL);
+	struct bpf_program *program;
 
 	if (!object)
 		errx(1, "no object");
+	bpf_object__for_each_program(program, object) {
+		bpf_program__set_flags(program, BPF_F_XDP_HAS_FRAGS); /* as in drivers */
+	}
 	resize(object, "datagram_senders", bindings);
 	resize(object, "datagram_receivers", bindings);
 	resize(object, "datagram_sets", subscribers());

@@ -10,10 +10,11 @@
 #include "lib/datagram_fragment_send.h"
 #include "lib/datagram_receive.h"
 #include "lib/datagram_send.h"
+#include "lib/policy_rules.h"
 
 /*
- * Where hosts' UDP goes without being bonded: this machine, its LANs, what the policy
- * says by address alone. Agent writes.
+ * Where hosts' UDP goes without being asked for in the policy: this machine, its LANs.
+ * Agent writes.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
@@ -22,6 +23,17 @@ struct {
 	__type(key, struct plait_direct_key);
 	__type(value, __u8);
 } datagram_direct SEC(".maps");
+
+/* A host's port that is bonded for one remote may not be for another. */
+static __always_inline bool policy_bonds(const struct packet *packet)
+{
+	const struct policy_question question = {.source = &packet->source,
+						 .destination = &packet->destination,
+						 .protocol = IPPROTO_UDP,
+						 .is_bonded = true};
+
+	return policy_ask(&question) == PLAIT_BOND;
+}
 
 static __always_inline bool goes_direct(const struct packet *packet)
 {
@@ -43,6 +55,8 @@ static __always_inline int from_host(struct xdp_md *ctx, struct sending *out)
 		return datagram_verdict(XDP_PASS, PLAIT_DATAGRAM_NEW);
 	if (!out->packet.destination.port)
 		return datagram_verdict(XDP_DROP, PLAIT_DATAGRAM_FORBIDDEN);
+	if (!policy_bonds(&out->packet)) /* the TC program knows what then */
+		return datagram_verdict(XDP_PASS, PLAIT_DATAGRAM_DIRECT);
 	return send_of_binding(ctx, out, CPE);
 }
 

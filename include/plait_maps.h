@@ -139,7 +139,8 @@ struct plait_policy_rule {
 	__u16 destination_port_first, destination_port_last;
 	__u8 protocol; /* 0: any */
 	__u8 in_use; /* 0 ends the list */
-	__u8 pad[2];
+	__u8 new_only; /* what is bonded already stays so */
+	__u8 pad;
 	enum plait_action action;
 };
 

@@ -264,8 +264,10 @@ static struct plait_policy_rule rule_now(const struct plait_policy_rule *rule, b
 {
 	struct plait_policy_rule now = *rule;
 
-	if (direct && now.action == PLAIT_BOND)
+	if (direct && now.action == PLAIT_BOND) {
 		now.action = PLAIT_DIRECT;
+		now.new_only = 1;
+	}
 	return now;
 }
 
@@ -281,6 +283,7 @@ static int publish_policy(struct cpe *cpe)
 {
 	static const struct plait_policy_rule end;
 	static const struct plait_policy_rule rest = {.in_use = 1,
+						      .new_only = 1,
 						      .action = PLAIT_DIRECT,
 						      .source_port_last = 65535,
 						      .destination_port_last = 65535};

@@ -7,8 +7,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
-#include "plait_datagram.h"
-#include "stage.h"
+#include "datagram_stage.h"
 
 #define HOST .from = "10.0.0.2", .from_port = 5000
 #define LINK .from = "192.0.2.77", .from_port = 61000, .to = "203.0.113.1", .to_port = 6824
@@ -197,4 +196,34 @@ Test(datagram_hold, U3_what_a_cpe_tells_of_its_links_is_noted)
 			     0);
 		cr_expect_eq(got.heard_ns, 0, "another's echo");
 	}
+}
+
+/* A host's port that is bonded keeps to the policy for each remote. */
+Test(datagram_hold, W4_policy_is_asked_for_what_has_a_binding_too)
+{
+	struct stage *stage = datagram_open(CPE);
+	struct recipe udp = datagram_from_host(&datagram_inners[0]);
+	struct packet packet = packet_build_udp(&udp);
+	struct plait_policy_rule rule = {.source_port_last = 65535,
+					 .destination_port_first = 53,
+					 .destination_port_last = 53,
+					 .in_use = 1,
+					 .action = PLAIT_DIRECT};
+
+	cr_expect_str_eq(datagram_run(stage, "datagram_lan", &packet).outcome,
+			 "redirect datagram_sent");
+	stage_put_policy(stage, 0, &rule);
+	datagram_expect(stage, "datagram_lan", &packet, "pass datagram_direct");
+	rule.new_only = 1;
+	stage_put_policy(stage, 0, &rule);
+	cr_expect_str_eq(datagram_run(stage, "datagram_lan", &packet).outcome,
+			 "redirect datagram_sent");
+	rule = (struct plait_policy_rule){.source_port_last = 65535,
+					  .destination_port_first = 54,
+					  .destination_port_last = 65535,
+					  .in_use = 1,
+					  .action = PLAIT_DROP};
+	stage_put_policy(stage, 0, &rule);
+	cr_expect_str_eq(datagram_run(stage, "datagram_lan", &packet).outcome,
+			 "redirect datagram_sent");
 }

@@ -478,6 +478,21 @@ def test_W4_policy_decides_in_datagram_mode_too():
                                            else lab.HOST_V4)
 
 
+def test_W4_policy_decides_for_each_remote_of_a_bonded_port():
+    """Also while nothing new is bonded: what is stays so."""
+    rules = [{"match": {"protocol": "udp", "destination_port": 7001}, "action": "direct"}]
+    with datagrams(cpe={"policy": rules}) as lab, UdpServer(lab, lab.SERVER_V4, 7000) as bonded, \
+            UdpServer(lab, lab.SERVER_V4, 7001) as direct, \
+            udp_socket(lab, "host", socket.AF_INET) as client:
+        for _ in range(2):
+            for port in (7000, 7001):
+                client.sendto(b"x", (lab.SERVER_V4, port))
+                assert client.recvfrom(10) == (b"x", (lab.SERVER_V4, port))
+            lab.plaitctl("cpe", "drain")
+        assert {peer[0] for _, peer, _ in bonded.got} == {lab.CONC_NET_V4}
+        assert {peer[0] for _, peer, _ in direct.got} == {lab.HOST_V4}
+
+
 def test_U3_streams_and_datagrams_at_one_concentrator():
     with datagrams() as lab:
         with served(lab, lab.SERVER_V4) as (server, client):
