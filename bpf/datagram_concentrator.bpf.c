@@ -5,6 +5,7 @@
  * subscriber's links. Everything else is as if these programs were not there.
  */
 #define DATAGRAM_RECEIVER datagram_customer
+#define DATAGRAM_SENDER   datagram_internet
 
 #include "lib/allowed.h"
 #include "lib/datagram_fragment_receive.h"
@@ -60,7 +61,8 @@ static __always_inline int from_customer(struct xdp_md *ctx)
 	return receive_of_binding(ctx, &in, CONCENTRATOR, option);
 }
 
-static __always_inline int from_internet(struct xdp_md *ctx)
+SEC("xdp")
+int datagram_internet(struct xdp_md *ctx)
 {
 	struct sending out;
 	enum looked_at looked;
@@ -84,19 +86,13 @@ int datagram_customer(struct xdp_md *ctx)
 	return from_customer(ctx);
 }
 
-SEC("xdp")
-int datagram_internet(struct xdp_md *ctx)
-{
-	return from_internet(ctx);
-}
-
-/* An interface that is both has room for one program. */
+/* An interface that is both has room for one program; and what the agent had held. */
 SEC("xdp")
 int datagram_both(struct xdp_md *ctx)
 {
 	int verdict = from_customer(ctx);
 
-	return verdict == XDP_PASS ? from_internet(ctx) : verdict;
+	return verdict == XDP_PASS ? aside(ctx, ASIDE_SENDER, XDP_PASS) : verdict;
 }
 
 SEC("xdp")

@@ -5,6 +5,7 @@
  * if these programs were not there.
  */
 #define DATAGRAM_RECEIVER datagram_link
+#define DATAGRAM_SENDER   datagram_lan
 
 #include "lib/datagram_fragment_receive.h"
 #include "lib/datagram_fragment_send.h"
@@ -84,8 +85,7 @@ static __always_inline int without_option(const struct packet *packet, enum plai
 	return datagram_verdict(XDP_DROP, reason);
 }
 
-SEC("xdp")
-int datagram_link(struct xdp_md *ctx)
+static __always_inline int from_link(struct xdp_md *ctx)
 {
 	struct receiving in;
 	enum option_found option;
@@ -105,6 +105,21 @@ int datagram_link(struct xdp_md *ctx)
 	if (!in.binding || !find_path(&in, CPE))
 		return receive_of_nobody(ctx, &in, CPE);
 	return receive_of_binding(ctx, &in, CPE, option);
+}
+
+SEC("xdp")
+int datagram_link(struct xdp_md *ctx)
+{
+	return from_link(ctx);
+}
+
+/* What the agent had held, from either side. */
+SEC("xdp")
+int datagram_both(struct xdp_md *ctx)
+{
+	int verdict = from_link(ctx);
+
+	return verdict == XDP_PASS ? aside(ctx, ASIDE_SENDER, XDP_PASS) : verdict;
 }
 
 SEC("xdp")

@@ -146,7 +146,7 @@ struct plait_router {
 enum {
 	PLAIT_FRAGMENT_PLACES = 1024, /* entries of "datagram_fragments" and "datagram_wholes" */
 	PLAIT_WHOLE_MAX = 2048, /* octets behind IP's header of what is cut and put together */
-	PLAIT_EARLY_FRAME_MAX = 2048, /* of a fragment that is held, with Ethernet header */
+	PLAIT_EARLY_FRAME_MAX = 2112, /* of what is held, with Ethernet and IP header */
 	PLAIT_EARLY_RING_BYTES = 1 << 18,
 };
 
@@ -171,10 +171,11 @@ struct plait_datagram_settings {
  * datagram. The agent keeps it for PLAIT_FRAGMENT_LIFE_NS at most. When it gets a record
  * of the same datagram with frame_bytes 0, the first has come, and those that it keeps are
  * run through the program of that interface (BPF_F_TEST_XDP_LIVE_FRAMES) in their order;
- * a later record of that datagram at once.
+ * a later record of that datagram at once. So is what has no name: a datagram that was put
+ * together, for which the driver's buffer had no room.
  */
 struct plait_early_fragment {
-	__u64 datagram; /* names it; of no other one within that time */
+	__u64 datagram; /* names it, of no other one within that time; 0: a whole one */
 	__u32 ifindex; /* where it came */
 	__u32 frame_bytes;
 	__u8 frame[PLAIT_EARLY_FRAME_MAX]; /* cut after frame_bytes */

@@ -93,7 +93,8 @@
 	X(DATAGRAM_FRAGMENT_SENT, datagram_fragment_sent, "fragments behind the first of UDP datagrams, sent over a link") \
 	X(DATAGRAM_FRAGMENT_RECEIVED, datagram_fragment_received, "the same from a link, become UDP again") \
 	X(DATAGRAM_FRAGMENT_KEPT, datagram_fragment_kept, "fragments of TCP-formatted packets kept until all are there") \
-	X(DATAGRAM_FRAGMENT_EARLY, datagram_fragment_early, "fragments that came before the first of their datagram, given to the agent to hold") \
+	X(DATAGRAM_FRAGMENT_EARLY, datagram_fragment_early, "fragments that came before the first of their datagram, given to the agent to hold; last ones for which the driver has no room") \
+	X(DATAGRAM_EARLY_DROPPED, datagram_early_dropped, "the same, dropped: the first did not come in time, or too many were held") \
 	X(DATAGRAM_FRAGMENT_LIMIT, datagram_fragment_limit, "fragments dropped: cache, queue or a sender's share of them is full") \
 	X(DATAGRAM_FRAGMENT_TINY, datagram_fragment_tiny, "first fragments without their whole header, dropped (RFC 1858, RFC 3128)") \
 	X(DATAGRAM_FRAGMENT_OVERLAP, datagram_fragment_overlap, "fragments that overlap others, or go beyond the end, dropped (RFC 5722)") \

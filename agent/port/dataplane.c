@@ -28,6 +28,8 @@
 #define ATTACH_TCX_INGRESS ((enum bpf_attach_type)46)
 #define ATTACH_TCX_EGRESS  ((enum bpf_attach_type)47)
 
+#define BEFORE_ALL_OTHERS (1U << 3) /* BPF_F_BEFORE */
+
 enum {
 	LINKS_MAX = 4 * PLAIT_MAX_INTERFACES + 1,
 	CPUS_MAX = 1024,
@@ -393,16 +395,27 @@ void dataplane_close(struct dataplane *dataplane)
 	free(dataplane);
 }
 
+static const struct bpf_program *find_program(const struct dataplane *dataplane, const char *name)
+{
+	const struct bpf_program *found = bpf_object__find_program_by_name(dataplane->object, name);
+
+	return found || !dataplane->more ? found
+					 : bpf_object__find_program_by_name(dataplane->more, name);
+}
+
 int dataplane_attach_own(struct dataplane *dataplane, const char *program, unsigned int ifindex,
 			 enum dataplane_hook hook)
 {
-	struct bpf_program *found = bpf_object__find_program_by_name(dataplane->object, program);
+	const struct bpf_link_create_opts options = {
+		.sz = sizeof(options), .flags = hook == HOOK_INGRESS_FIRST ? BEFORE_ALL_OTHERS : 0};
+	const struct bpf_program *found = find_program(dataplane, program);
 	int fd;
 
 	if (!found)
 		return -ENOENT;
 	fd = bpf_link_create(bpf_program__fd(found), (int)ifindex,
-			     hook == HOOK_INGRESS ? ATTACH_TCX_INGRESS : ATTACH_TCX_EGRESS, NULL);
+			     hook == HOOK_EGRESS ? ATTACH_TCX_EGRESS : ATTACH_TCX_INGRESS,
+			     &options);
 	return fd < 0 ? -errno : fd;
 }
 
@@ -566,6 +579,11 @@ uint8_t dataplane_take_answer(struct dataplane *dataplane, const struct plait_se
 int dataplane_datagram_ring_fd(struct dataplane *dataplane)
 {
 	return map_fd(dataplane, "held_datagrams");
+}
+
+int dataplane_early_ring_fd(struct dataplane *dataplane)
+{
+	return map_fd(dataplane, "datagram_early");
 }
 
 int dataplane_ring_fd(struct dataplane *dataplane, unsigned int worker)

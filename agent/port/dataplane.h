@@ -16,7 +16,7 @@
 
 struct dataplane;
 
-enum dataplane_hook { HOOK_INGRESS, HOOK_EGRESS };
+enum dataplane_hook { HOOK_INGRESS, HOOK_INGRESS_FIRST /* before others */, HOOK_EGRESS };
 
 /* Where an XDP program runs: in the driver, in the stack, or in the driver if it has XDP. */
 enum dataplane_xdp { XDP_AUTO, XDP_NATIVE, XDP_GENERIC };
@@ -109,6 +109,9 @@ int dataplane_ring_fd(struct dataplane *dataplane, unsigned int worker);
 
 /* The ring buffer of datagram mode's held packets, borrowed. */
 int dataplane_datagram_ring_fd(struct dataplane *dataplane);
+
+/* That of its early fragments, borrowed. */
+int dataplane_early_ring_fd(struct dataplane *dataplane);
 
 /* Row of the agent's counters, shared memory; row `workers` is the main thread's. */
 unsigned long long *dataplane_counters(struct dataplane *dataplane, unsigned int row);

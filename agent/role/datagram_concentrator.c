@@ -457,6 +457,7 @@ static void timer_ready(struct loop_watch *watch, uint32_t events)
 	if (read(concentrator->timer_fd, &times, sizeof(times)) != sizeof(times))
 		return;
 	sweep(concentrator, clock_now_ns());
+	datagram_fragments_sweep(&concentrator->mode.fragments);
 	look_at(concentrator, &concentrator->look_next, LOOKS_A_TURN, take_told);
 	look_at(concentrator, &concentrator->hop_next, HOPS_A_TURN, find_hops);
 }
@@ -477,6 +478,10 @@ static int publish_addresses(struct datagram_concentrator *concentrator)
 		addr.port = htons(config->customer_port);
 		err = dataplane_put(dataplane_of(concentrator), "datagram_addresses", &addr,
 				    &flags);
+		addr.port = 0; /* later fragments have none */
+		if (!err)
+			err = dataplane_put(dataplane_of(concentrator), "datagram_addresses", &addr,
+					    &flags);
 	}
 	return err;
 }
@@ -495,8 +500,7 @@ static int load(struct datagram_concentrator *concentrator)
 	};
 	size_t elf_bytes;
 	const void *elf = plait_datagram_concentrator__elf_bytes(&elf_bytes);
-	int err =
-		datagram_mode_load(&concentrator->mode, elf, elf_bytes, sizes, "datagram_customer");
+	int err = datagram_mode_load(&concentrator->mode, elf, elf_bytes, sizes, "datagram_both");
 
 	if (err)
 		return err;
@@ -550,6 +554,8 @@ static int attach(struct datagram_concentrator *concentrator)
 		concentrator->retry_ns = err ? UINT64_MAX : 0;
 	}
 	if (!err) {
+		datagram_fragments_name(concentrator->mode.instance,
+					&config_of(concentrator)->internet);
 		err = attach_all(concentrator);
 		concentrator->retry_ns = err ? now + RETRY_SECONDS * NS_PER_S : 0;
 	}

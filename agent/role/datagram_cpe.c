@@ -456,6 +456,7 @@ void datagram_cpe_refresh(struct datagram_cpe *cpe)
 	for (unsigned int c = 0; c < config_of(cpe)->concentrator_count; c++)
 		refresh_set(cpe, c);
 	refresh_direct(cpe);
+	datagram_fragments_name(cpe->mode.instance, &config_of(cpe)->lan);
 }
 
 /* While something moves, links are looked at often. */
@@ -485,6 +486,7 @@ static void timer_ready(struct loop_watch *watch, uint32_t events)
 	if (read(cpe->timer_fd, &times, sizeof(times)) != sizeof(times))
 		return;
 	sweep(cpe, clock_now_ns());
+	datagram_fragments_sweep(&cpe->mode.fragments);
 	look_at_traffic(cpe);
 	datagram_cpe_refresh(cpe); /* next hops change without a word */
 	for (unsigned int i = 0; i < config_of(cpe)->concentrator_count; i++)
@@ -532,7 +534,7 @@ static int load(struct datagram_cpe *cpe)
 		{},
 	};
 
-	return datagram_mode_load(&cpe->mode, elf, elf_bytes, sizes, "datagram_lan");
+	return datagram_mode_load(&cpe->mode, elf, elf_bytes, sizes, "datagram_both");
 }
 
 static int attach(struct datagram_cpe *cpe)

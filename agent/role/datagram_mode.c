@@ -183,6 +183,7 @@ void datagram_mode_close(struct datagram_mode *mode)
 	if (!mode->instance)
 		return;
 	datagram_mode_detach(mode);
+	datagram_fragments_close(&mode->fragments);
 	if (mode->tap_program_fd >= 0)
 		close(mode->tap_program_fd);
 	if (mode->ring)
@@ -249,6 +250,21 @@ int datagram_mode_attach_own(struct datagram_mode *mode, const char *program, co
 	return attach_as(mode, program, interface, ifindex, configured_mode(mode));
 }
 
+/* XDP's packets that are too long are cut behind it, by TC. */
+static int attach_cut(struct datagram_mode *mode, const char *interface)
+{
+	int fd;
+
+	if (mode->instance->config->fragmentation == FRAGMENTATION_OFF)
+		return 0;
+	fd = dataplane_attach_own(mode->instance->dataplane, "datagram_cut",
+				  if_nametoindex(interface), HOOK_INGRESS_FIRST);
+	if (fd < 0)
+		return failed(fd, "attaching datagram_cut");
+	mode->attached_fd[mode->attached_count++] = fd;
+	return 0;
+}
+
 int datagram_mode_attach(struct datagram_mode *mode, const char *program, const char *interface)
 {
 	int fd = datagram_mode_attach_own(mode, program, interface, if_nametoindex(interface));
@@ -256,7 +272,16 @@ int datagram_mode_attach(struct datagram_mode *mode, const char *program, const 
 	if (fd < 0)
 		return fd;
 	mode->attached_fd[mode->attached_count++] = fd;
-	return 0;
+	return attach_cut(mode, interface);
+}
+
+/* The ring is read-only. */
+static void put_copy(void *context, const uint8_t *bytes, size_t len)
+{
+	uint8_t frame[PLAIT_EARLY_FRAME_MAX];
+
+	memcpy(frame, bytes, len);
+	put(context, frame, len);
 }
 
 /* In the stack, where a packet goes to any interface, whatever its driver has. */
@@ -268,6 +293,10 @@ int datagram_mode_load(struct datagram_mode *mode, const void *elf, size_t elf_b
 
 	if (!err)
 		err = failed(open_tap(mode), "TAP device");
+	if (!err)
+		err = failed(datagram_fragments_open(&mode->fragments, mode->instance, mode->loop,
+						     put_copy, mode),
+			     "fragments");
 	if (err)
 		return err;
 	mode->tap_program_fd = attach_as(mode, program, mode->tap, mode->tap_ifindex, XDP_GENERIC);

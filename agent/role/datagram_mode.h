@@ -8,11 +8,12 @@
 #ifndef PLAIT_ROLE_DATAGRAM_MODE_H
 #define PLAIT_ROLE_DATAGRAM_MODE_H
 
+#include "datagram_fragments.h"
 #include "instance.h"
 #include "plait_datagram.h"
 
 enum {
-	DATAGRAM_ATTACHED_MAX = 2 * CONFIG_MAX_INTERFACES,
+	DATAGRAM_ATTACHED_MAX = 4 * CONFIG_MAX_INTERFACES, /* by XDP and TC, on both sides */
 	DATAGRAM_WAITING_MAX = 64,
 	DATAGRAM_REST_SECONDS = 120, /* of a port: RFC 6888 REQ-8 */
 };
@@ -44,6 +45,7 @@ struct datagram_mode {
 	int attached_fd[DATAGRAM_ATTACHED_MAX];
 	int timer_fd;
 	struct loop_watch timer_watch;
+	struct datagram_fragments fragments;
 	struct waiting_packet waiting[DATAGRAM_WAITING_MAX];
 };
 

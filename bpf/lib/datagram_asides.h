@@ -8,13 +8,14 @@
 
 #include "datagram_maps.h"
 
-/* Each role's file has these, and says which of its programs is DATAGRAM_RECEIVER. */
+/* Each role's file has these, and says which are DATAGRAM_RECEIVER and DATAGRAM_SENDER. */
 int datagram_long(struct xdp_md *ctx);
 int datagram_fragment_out(struct xdp_md *ctx);
 int datagram_fragment_in(struct xdp_md *ctx);
 int DATAGRAM_RECEIVER(struct xdp_md *ctx);
+int DATAGRAM_SENDER(struct xdp_md *ctx);
 
-enum aside { ASIDE_LONG, ASIDE_FRAGMENT_OUT, ASIDE_FRAGMENT_IN, ASIDE_WHOLE, ASIDES };
+enum aside { ASIDE_LONG, ASIDE_FRAGMENT_OUT, ASIDE_FRAGMENT_IN, ASIDE_WHOLE, ASIDE_SENDER, ASIDES };
 
 /* Filled when the object is loaded, and emptied when nobody holds it any more. */
 struct {
@@ -25,7 +26,8 @@ struct {
 } datagram_asides SEC(".maps") = {.values = {[ASIDE_LONG] = &datagram_long,
 					     [ASIDE_FRAGMENT_OUT] = &datagram_fragment_out,
 					     [ASIDE_FRAGMENT_IN] = &datagram_fragment_in,
-					     [ASIDE_WHOLE] = &DATAGRAM_RECEIVER}};
+					     [ASIDE_WHOLE] = &DATAGRAM_RECEIVER,
+					     [ASIDE_SENDER] = &DATAGRAM_SENDER}};
 
 /* The verdict of that program; the other one only where it is not there. */
 static __always_inline int aside(struct xdp_md *ctx, enum aside program, int otherwise)

@@ -42,6 +42,25 @@ static __always_inline __u32 keep(const struct noting *noting, __u32 bytes)
 	return total;
 }
 
+/* The driver's buffer has no room for all: the agent puts it before the programs again. */
+static __always_inline int hand_over(struct xdp_md *ctx, const struct whole *whole, __u64 bytes,
+				     bool v4)
+{
+	__u32 zero = 0, headers = ETH_HLEN + (v4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr));
+	struct plait_early_fragment *held = bpf_map_lookup_elem(&datagram_early_scratch, &zero);
+
+	if (!held)
+		return datagram_verdict(XDP_DROP, PLAIT_DATAGRAM_FAILED);
+	held->datagram = 0;
+	held->ifindex = ctx->ingress_ifindex;
+	held->frame_bytes = headers + bytes;
+	if (bpf_xdp_load_bytes(ctx, 0, held->frame, headers) ||
+	    bpf_probe_read_kernel(held->frame + headers, PLAIT_WHOLE_MAX, whole->octets) ||
+	    bpf_ringbuf_output(&datagram_early, held, sizeof(*held), 0))
+		return datagram_verdict(XDP_DROP, PLAIT_DATAGRAM_FRAGMENT_LIMIT);
+	return datagram_verdict(XDP_DROP, PLAIT_DATAGRAM_FRAGMENT_EARLY);
+}
+
 /* Headers as if it had arrived like this; its program begins anew. */
 static __always_inline int become_whole(struct xdp_md *ctx, struct packet *packet,
 					const struct whole *whole, __u64 bytes)
@@ -61,9 +80,11 @@ static __always_inline int become_whole(struct xdp_md *ctx, struct packet *packe
 	packet->ttl++; /* put_headers() takes one off */
 	packet->dont_fragment = 0;
 	if (!resize(ctx, packet, (int)packet->l4_offset - (int)l4_offset) ||
-	    bpf_xdp_adjust_tail(ctx, (int)bytes - (int)packet->l4_bytes) ||
-	    !put_headers(ctx, &macs, &header, 0) ||
-	    bpf_xdp_store_bytes(ctx, l4_offset, (void *)whole->octets,
+	    !put_headers(ctx, &macs, &header, 0))
+		return datagram_verdict(XDP_DROP, PLAIT_DATAGRAM_FAILED);
+	if (bpf_xdp_adjust_tail(ctx, (int)bytes - (int)packet->l4_bytes))
+		return hand_over(ctx, whole, bytes, packet->source.family == AF_INET);
+	if (bpf_xdp_store_bytes(ctx, l4_offset, (void *)whole->octets,
 				count_up_to(bytes, PLAIT_WHOLE_MAX)))
 		return datagram_verdict(XDP_DROP, PLAIT_DATAGRAM_FAILED);
 	return aside(ctx, ASIDE_WHOLE, XDP_PASS);
