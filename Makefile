@@ -71,7 +71,7 @@ $(B)/lab/%: tests/lab/%.c tests/lab/weather.h
 $(B)/bench/%: bench/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -D_GNU_SOURCE -o $@ $< -pthread
-$(B)/bench/table: $(call obj,bench/table.c $(wildcard agent/base/*.c agent/table/*.c),obj)
+$(B)/bench/table: $(call obj,bench/table.c $(wildcard agent/base/*.c agent/codec/*.c agent/table/*.c),obj)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
 $(B)/bench/reference.bpf.o: bench/reference.bpf.c bench/reference.h $(wildcard include/*.h)

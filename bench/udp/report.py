@@ -29,9 +29,16 @@ def page(facts, chosen, figures):
     def beside(key):
         return ratio(*(figure_of(figures, name, key, "pps") for name in ("plait", "openvpn")))
 
+    def added(figure):
+        here, routed = (figure_of(figures, name, "single", figure)
+                        for name in ("datagram", "routed"))
+        return None if here is None or routed is None else here - routed
+
     what = "stream mode: datagrams of 200 octets, beside OpenVPN over TCP"
     targets = [(f"{what}, one by one", beside("rate"), 3, "x", True),
-               (f"{what}, in bursts", beside("bursts"), 3, "x", True)]
+               (f"{what}, in bursts", beside("bursts"), 3, "x", True),
+               ("datagram mode: one-way delay beside routed, p99", added("p99_us"), 50, "µs",
+                False)]
     return "\n".join([
         "# UDP", "",
         "Medians of the rounds. Carried is the highest rate of which 99 % arrive; CPU is the whole "
