@@ -165,10 +165,10 @@ def test_U2_fragments_of_a_server_arrive(lab, order):
         assert is_silent(client)
 
 
-def test_U2_many_datagrams_in_fragments_each_way(lab):
-    """As the kernels of host and server make them."""
+def test_U2_many_datagrams_in_fragments_each_way(native):
+    """As the kernels of host and server make them, so that each first one has to be cut."""
     sent = [struct.pack("!I", i) + os.urandom(3000 + i) for i in range(40)]
-    with flow(lab) as (server, client):
+    with flow(native) as (server, client):
         for data in sent:
             client.send(data)
             time.sleep(0.002)
@@ -184,7 +184,8 @@ def test_S3_fragments_whose_first_does_not_come_are_forgotten(lab):
     with flow(lab) as (server, client), Wire(lab, "host") as wire:
         before = lab.counters("cpe")
         wire.put(pieces(client.getsockname(), (lab.SERVER_V4, server.port), 79, bytes(5000))[1:])
-        eventually(lambda: lab.since("cpe", before).get("datagram_early_dropped") == 3,
+        # beside them the last copy of a datagram that was complete may have been waiting
+        eventually(lambda: lab.since("cpe", before).get("datagram_early_dropped", 0) >= 3,
                    LIFE_S + 3, "forgetting them")
         assert len(server.got) == 1
         wire.put(pieces(client.getsockname(), (lab.SERVER_V4, server.port), 80, b"on" * 2000))
