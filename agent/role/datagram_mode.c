@@ -231,16 +231,29 @@ static enum dataplane_xdp configured_mode(const struct datagram_mode *mode)
 	return modes[mode->instance->config->datagram.attach];
 }
 
+/* docs/datagram.md, "What was tried". */
+static void warn_if_nothing_is_cut(const struct datagram_mode *mode, const char *interface,
+				   enum dataplane_xdp as)
+{
+	if (as == XDP_GENERIC && mode->instance->config->fragmentation == FRAGMENTATION_ON &&
+	    strcmp(interface, mode->tap))
+		log_warning("%s: fragmentation: on needs XDP in the driver: what does not fit a "
+			    "link is lost",
+			    interface);
+}
+
 static int attach_as(struct datagram_mode *mode, const char *program, const char *interface,
 		     unsigned int ifindex, enum dataplane_xdp as)
 {
 	int fd = dataplane_attach_xdp(mode->instance->dataplane, program, ifindex, &as);
 
-	if (fd < 0)
+	if (fd < 0) {
 		log_error("attaching %s to %s by XDP: %s", program, interface, strerror(-fd));
-	else
-		log_debug("%s is at %s, %s XDP", program, interface,
-			  as == XDP_NATIVE ? "native" : "generic");
+		return fd;
+	}
+	log_debug("%s is at %s, %s XDP", program, interface,
+		  as == XDP_NATIVE ? "native" : "generic");
+	warn_if_nothing_is_cut(mode, interface, as);
 	return fd;
 }
 

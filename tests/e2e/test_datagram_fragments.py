@@ -191,3 +191,9 @@ def test_S3_fragments_whose_first_does_not_come_are_forgotten(lab):
         wire.put(pieces(client.getsockname(), (lab.SERVER_V4, server.port), 80, b"on" * 2000))
         eventually(lambda: len(server.got) == 2, what="another datagram")
         assert arrived(server) == [b"on" * 2000]
+
+
+def test_U2_cutting_in_the_stack_is_warned_of(lab):
+    """Said where it is so, and nowhere else."""
+    said = "fragmentation: on needs XDP in the driver"
+    assert (said in lab.log("cpe")) == (lab.cpe_config["datagram"]["attach"] == "generic")
