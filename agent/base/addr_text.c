@@ -141,6 +141,11 @@ bool addr_same_ip(const struct plait_addr *a, const struct plait_addr *b)
 	return a->family == b->family && !memcmp(a->ip, b->ip, sizeof(a->ip));
 }
 
+bool addr_is_link_local(const struct plait_addr *addr)
+{
+	return addr->family == AF_INET6 && addr->ip[0] == 0xfe && (addr->ip[1] & 0xc0) == 0x80;
+}
+
 unsigned int addr_common_bits(const struct plait_addr *a, const struct plait_addr *b)
 {
 	unsigned int bits = 0, all = a->family == AF_INET ? 32 : 128;

@@ -39,6 +39,9 @@ struct plait_addr addr_v4_mapped(const struct plait_addr *addr);
 /* Same family and address; ports are not looked at. */
 bool addr_same_ip(const struct plait_addr *a, const struct plait_addr *b);
 
+/* fe80::/10, which says nothing beyond its link. */
+bool addr_is_link_local(const struct plait_addr *addr);
+
 /* How many bits two addresses begin with alike; 0 for two families. */
 unsigned int addr_common_bits(const struct plait_addr *a, const struct plait_addr *b);
 

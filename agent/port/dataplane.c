@@ -298,7 +298,7 @@ int dataplane_open(struct dataplane **out, const void *elf, size_t elf_bytes,
 }
 
 /* One that the object of an instance has, too, is that one. */
-static int map_fd(const struct dataplane *dataplane, const char *map)
+int dataplane_map_fd(const struct dataplane *dataplane, const char *map)
 {
 	int fd = bpf_object__find_map_fd_by_name(dataplane->object, map);
 
@@ -313,7 +313,7 @@ static int share_maps(const struct dataplane *dataplane, struct bpf_object *more
 
 	bpf_object__for_each_map(map, more) {
 		const char *name = bpf_map__name(map);
-		int fd = is_of_its_object(name) ? -1 : map_fd(dataplane, name);
+		int fd = is_of_its_object(name) ? -1 : dataplane_map_fd(dataplane, name);
 
 		err = fd >= 0 ? bpf_map__reuse_fd(map, fd) : choose_pin(dataplane, map);
 		if (err)
@@ -479,19 +479,19 @@ int dataplane_attach_xdp(struct dataplane *dataplane, const char *program, unsig
 
 int dataplane_put(struct dataplane *dataplane, const char *map, const void *key, const void *value)
 {
-	int fd = map_fd(dataplane, map);
+	int fd = dataplane_map_fd(dataplane, map);
 
 	return bpf_map_update_elem(fd, key, value, BPF_ANY) ? -errno : 0;
 }
 
 void dataplane_remove(struct dataplane *dataplane, const char *map, const void *key)
 {
-	bpf_map_delete_elem(map_fd(dataplane, map), key);
+	bpf_map_delete_elem(dataplane_map_fd(dataplane, map), key);
 }
 
 int dataplane_get(struct dataplane *dataplane, const char *map, const void *key, void *value)
 {
-	int fd = map_fd(dataplane, map);
+	int fd = dataplane_map_fd(dataplane, map);
 
 	return bpf_map_lookup_elem(fd, key, value) ? -errno : 0;
 }
@@ -499,7 +499,7 @@ int dataplane_get(struct dataplane *dataplane, const char *map, const void *key,
 void dataplane_each(struct dataplane *dataplane, const char *map,
 		    void (*each)(void *context, const void *key, const void *value), void *context)
 {
-	int fd = map_fd(dataplane, map);
+	int fd = dataplane_map_fd(dataplane, map);
 	char key[KEY_BYTES_MAX], next[KEY_BYTES_MAX] = {}, value[VALUE_BYTES_MAX];
 	int end = bpf_map_get_next_key(fd, NULL, next);
 
@@ -516,7 +516,7 @@ void dataplane_clear(struct dataplane *dataplane, const char *map, size_t key_by
 	char key[KEY_BYTES_MAX];
 
 	if (key_bytes <= sizeof(key))
-		clear(map_fd(dataplane, map), key);
+		clear(dataplane_map_fd(dataplane, map), key);
 }
 
 int dataplane_session_add(struct dataplane *dataplane, const struct plait_session_key *key,
@@ -574,16 +574,6 @@ uint8_t dataplane_take_answer(struct dataplane *dataplane, const struct plait_se
 	if (!bpf_map_lookup_elem(dataplane->answers_fd, key, &dscp))
 		bpf_map_delete_elem(dataplane->answers_fd, key);
 	return dscp;
-}
-
-int dataplane_datagram_ring_fd(struct dataplane *dataplane)
-{
-	return map_fd(dataplane, "held_datagrams");
-}
-
-int dataplane_early_ring_fd(struct dataplane *dataplane)
-{
-	return map_fd(dataplane, "datagram_early");
 }
 
 int dataplane_ring_fd(struct dataplane *dataplane, unsigned int worker)

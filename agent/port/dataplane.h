@@ -107,11 +107,8 @@ uint8_t dataplane_take_answer(struct dataplane *dataplane, const struct plait_se
 /* Worker's ring buffer of held SYNs, borrowed. */
 int dataplane_ring_fd(struct dataplane *dataplane, unsigned int worker);
 
-/* The ring buffer of datagram mode's held packets, borrowed. */
-int dataplane_datagram_ring_fd(struct dataplane *dataplane);
-
-/* That of its early fragments, borrowed. */
-int dataplane_early_ring_fd(struct dataplane *dataplane);
+/* Borrowed; of either object. Negative errno. */
+int dataplane_map_fd(const struct dataplane *dataplane, const char *map);
 
 /* Row of the agent's counters, shared memory; row `workers` is the main thread's. */
 unsigned long long *dataplane_counters(struct dataplane *dataplane, unsigned int row);

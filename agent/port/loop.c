@@ -2,6 +2,7 @@
 #include "loop.h"
 
 #include <errno.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 int loop_open(struct loop *loop)
@@ -31,6 +32,25 @@ static int control(struct loop *loop, int op, int fd, uint32_t events, struct lo
 int loop_add(struct loop *loop, int fd, uint32_t epoll_events, struct loop_watch *watch)
 {
 	return control(loop, EPOLL_CTL_ADD, fd, epoll_events, watch);
+}
+
+int loop_every(struct loop *loop, unsigned int interval_ms, struct loop_watch *watch)
+{
+	const struct timespec interval = {.tv_sec = interval_ms / 1000,
+					  .tv_nsec = (long)(interval_ms % 1000) * 1000000};
+	const struct itimerspec every = {.it_value = interval, .it_interval = interval};
+	int err = 0, fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+
+	if (fd < 0)
+		return -errno;
+	if (timerfd_settime(fd, 0, &every, NULL))
+		err = -errno;
+	if (!err)
+		err = loop_add(loop, fd, EPOLLIN, watch);
+	if (!err)
+		return fd;
+	close(fd);
+	return err;
 }
 
 int loop_modify(struct loop *loop, int fd, uint32_t epoll_events, struct loop_watch *watch)

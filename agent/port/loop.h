@@ -30,6 +30,12 @@ int loop_add(struct loop *loop, int fd, uint32_t epoll_events, struct loop_watch
 int loop_modify(struct loop *loop, int fd, uint32_t epoll_events, struct loop_watch *watch);
 void loop_remove(struct loop *loop, int fd);
 
+/*
+ * A timer that is ready each interval_ms, first after one. Returns its descriptor, which
+ * ready() has to read, and the caller to close; or negative errno.
+ */
+int loop_every(struct loop *loop, unsigned int interval_ms, struct loop_watch *watch);
+
 /* Wait at most timeout_ms (-1: for ever). 0, or negative errno if waiting failed. */
 int loop_wait(struct loop *loop, int timeout_ms);
 

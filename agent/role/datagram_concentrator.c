@@ -5,7 +5,6 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "base/addr_text.h"
@@ -583,14 +582,9 @@ static int open_tables(struct datagram_concentrator *concentrator)
 
 static int start_looking(struct datagram_concentrator *concentrator, struct loop *loop)
 {
-	static const struct itimerspec every = {.it_value = {.tv_nsec = LOOK_MS * NS_PER_MS},
-						.it_interval = {.tv_nsec = LOOK_MS * NS_PER_MS}};
-
 	concentrator->timer_watch.ready = timer_ready;
-	concentrator->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (concentrator->timer_fd < 0 || timerfd_settime(concentrator->timer_fd, 0, &every, NULL))
-		return -errno;
-	return loop_add(loop, concentrator->timer_fd, EPOLLIN, &concentrator->timer_watch);
+	concentrator->timer_fd = loop_every(loop, LOOK_MS, &concentrator->timer_watch);
+	return concentrator->timer_fd < 0 ? concentrator->timer_fd : 0;
 }
 
 int datagram_concentrator_open(struct datagram_concentrator *concentrator, struct pools *pools,
@@ -611,7 +605,7 @@ int datagram_concentrator_open(struct datagram_concentrator *concentrator, struc
 	if (!err)
 		err = datagram_errors_open(
 			&concentrator->errors, loop,
-			datagram_mode_counter(&concentrator->mode, PLAIT_DATAGRAM_ERROR),
+			instance_counter(concentrator->mode.instance, PLAIT_DATAGRAM_ERROR),
 			translate);
 	return err ? err : start_looking(concentrator, loop);
 }

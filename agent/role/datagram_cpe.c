@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -497,14 +496,9 @@ static void timer_ready(struct loop_watch *watch, uint32_t events)
 
 static int start_sweeping(struct datagram_cpe *cpe, struct loop *loop)
 {
-	static const struct itimerspec every = {.it_value = {.tv_sec = SWEEP_SECONDS},
-						.it_interval = {.tv_sec = SWEEP_SECONDS}};
-
 	cpe->timer_watch.ready = timer_ready;
-	cpe->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (cpe->timer_fd < 0 || timerfd_settime(cpe->timer_fd, 0, &every, NULL))
-		return -errno;
-	return loop_add(loop, cpe->timer_fd, EPOLLIN, &cpe->timer_watch);
+	cpe->timer_fd = loop_every(loop, SWEEP_SECONDS * 1000, &cpe->timer_watch);
+	return cpe->timer_fd < 0 ? cpe->timer_fd : 0;
 }
 
 static int open_tables(struct datagram_cpe *cpe)
@@ -592,9 +586,9 @@ int datagram_cpe_open(struct datagram_cpe *cpe, struct links *links,
 		log_notice("%u bindings of datagram mode taken up", cpe->bindings.count);
 	err = attach(cpe);
 	if (!err)
-		err = datagram_errors_open(&cpe->errors, loop,
-					   datagram_mode_counter(&cpe->mode, PLAIT_DATAGRAM_ERROR),
-					   translate);
+		err = datagram_errors_open(
+			&cpe->errors, loop,
+			instance_counter(cpe->mode.instance, PLAIT_DATAGRAM_ERROR), translate);
 	if (err)
 		return err;
 	forget_links(cpe);

@@ -7,16 +7,14 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 
+#include "base/addr_text.h"
 #include "base/clock.h"
 #include "base/container.h"
 #include "plait_datagram.h"
 
 static void count_dropped(struct datagram_fragments *fragments, unsigned int frames)
 {
-	const struct instance *instance = fragments->instance;
-
-	dataplane_counters(instance->dataplane,
-			   instance->worker_count)[PLAIT_DATAGRAM_EARLY_DROPPED] += frames;
+	*instance_counter(fragments->instance, PLAIT_DATAGRAM_EARLY_DROPPED) += frames;
 }
 
 static void put_again(struct datagram_fragments *fragments, const uint8_t *frame, size_t len)
@@ -93,8 +91,8 @@ int datagram_fragments_open(struct datagram_fragments *fragments, struct instanc
 	fragments->instance = instance;
 	fragments->let_go = let_go;
 	fragments->context = context;
-	fragments->ring = ring_buffer__new(dataplane_early_ring_fd(instance->dataplane), on_record,
-					   fragments, NULL);
+	fragments->ring = ring_buffer__new(dataplane_map_fd(instance->dataplane, "datagram_early"),
+					   on_record, fragments, NULL);
 	if (!fragments->ring)
 		return -errno;
 	fragments->ring_watch.ready = ring_ready;
@@ -119,11 +117,6 @@ void datagram_fragments_sweep(struct datagram_fragments *fragments)
 
 /* Names in ICMP errors */
 
-static bool is_link_local(const struct plait_addr *addr)
-{
-	return addr->family == AF_INET6 && addr->ip[0] == 0xfe && (addr->ip[1] & 0xc0) == 0x80;
-}
-
 /* One of each family, of those that other networks reach rather than of the others. */
 static struct plait_router router_at(const struct own_addresses *own, unsigned int ifindex)
 {
@@ -133,7 +126,7 @@ static struct plait_router router_at(const struct own_addresses *own, unsigned i
 		const struct plait_addr *addr = &own->entry[i].addr;
 		struct plait_addr *name = addr->family == AF_INET ? &router.ipv4 : &router.ipv6;
 
-		if (own->entry[i].ifindex == ifindex && (!name->family || is_link_local(name)))
+		if (own->entry[i].ifindex == ifindex && (!name->family || addr_is_link_local(name)))
 			*name = *addr;
 	}
 	return router;

@@ -28,16 +28,9 @@ static int failed(int err, const char *what)
 	return err;
 }
 
-unsigned long long *datagram_mode_counter(struct datagram_mode *mode, enum plait_reason reason)
-{
-	const struct instance *instance = mode->instance;
-
-	return &dataplane_counters(instance->dataplane, instance->worker_count)[reason];
-}
-
 void datagram_mode_count(struct datagram_mode *mode, enum plait_reason reason)
 {
-	++*datagram_mode_counter(mode, reason);
+	++*instance_counter(mode->instance, reason);
 }
 
 /* Held packets */
@@ -64,6 +57,15 @@ static void put(struct datagram_mode *mode, uint8_t *frame, size_t len)
 {
 	if (tap_put(mode->tap_fd, mode->tap_mac, frame, len))
 		datagram_mode_count(mode, PLAIT_LET_GO_FAILED);
+}
+
+/* The ring is read-only. */
+static void put_copy(void *context, const uint8_t *bytes, size_t len)
+{
+	uint8_t frame[PLAIT_EARLY_FRAME_MAX];
+
+	memcpy(frame, bytes, len);
+	put(context, frame, len);
 }
 
 static void arm(struct datagram_mode *mode)
@@ -94,7 +96,6 @@ static void wait_for_neighbour(struct datagram_mode *mode, const struct plait_he
 void datagram_mode_let_go(struct datagram_mode *mode, const struct plait_held_syn *held,
 			  const struct plait_addr *to)
 {
-	uint8_t frame[PLAIT_FRAME_MAX];
 	struct hop hop;
 
 	if (to && neighbour_find(&mode->instance->rtnetlink, NULL, to, &hop) == -EAGAIN) {
@@ -102,8 +103,7 @@ void datagram_mode_let_go(struct datagram_mode *mode, const struct plait_held_sy
 		wait_for_neighbour(mode, held, to);
 		return;
 	}
-	memcpy(frame, held->frame, held->frame_bytes); /* the ring is read-only */
-	put(mode, frame, held->frame_bytes);
+	put_copy(mode, held->frame, held->frame_bytes);
 }
 
 /* False: it waits on. */
@@ -140,7 +140,7 @@ static void timer_ready(struct loop_watch *watch, uint32_t events)
 
 static int open_ring(struct datagram_mode *mode)
 {
-	int fd = dataplane_datagram_ring_fd(mode->instance->dataplane);
+	int fd = dataplane_map_fd(mode->instance->dataplane, "held_datagrams");
 
 	mode->ring = ring_buffer__new(fd, on_record, mode, NULL);
 	if (!mode->ring)
@@ -286,15 +286,6 @@ int datagram_mode_attach(struct datagram_mode *mode, const char *program, const 
 		return fd;
 	mode->attached_fd[mode->attached_count++] = fd;
 	return attach_cut(mode, interface);
-}
-
-/* The ring is read-only. */
-static void put_copy(void *context, const uint8_t *bytes, size_t len)
-{
-	uint8_t frame[PLAIT_EARLY_FRAME_MAX];
-
-	memcpy(frame, bytes, len);
-	put(context, frame, len);
 }
 
 /* In the stack, where a packet goes to any interface, whatever its driver has. */

@@ -77,8 +77,6 @@ void datagram_mode_let_go(struct datagram_mode *mode, const struct plait_held_sy
 /* Whether the packet was put before XDP already, which could not send it. */
 bool datagram_mode_has_had(const struct datagram_mode *mode, const struct plait_held_syn *held);
 
-/* Where that reason is counted. */
-unsigned long long *datagram_mode_counter(struct datagram_mode *mode, enum plait_reason reason);
 void datagram_mode_count(struct datagram_mode *mode, enum plait_reason reason);
 
 /*

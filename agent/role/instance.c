@@ -422,6 +422,11 @@ int instance_publish_interfaces(struct instance *instance, const char *map,
 	return err;
 }
 
+unsigned long long *instance_counter(const struct instance *instance, enum plait_reason reason)
+{
+	return &dataplane_counters(instance->dataplane, instance->worker_count)[reason];
+}
+
 int instance_attach(struct instance *instance, const char *program, const char *interface,
 		    enum dataplane_hook hook)
 {
@@ -537,11 +542,6 @@ int instance_dial_plain(const struct instance *instance, const struct session *s
 						    : tcp_dial(from, to, dscp);
 }
 
-static bool is_link_local(const struct plait_addr *addr)
-{
-	return addr->family == AF_INET6 && addr->ip[0] == 0xfe && (addr->ip[1] & 0xc0) == 0x80;
-}
-
 bool instance_address_of(struct instance *instance, unsigned int ifindex, uint8_t family,
 			 struct plait_addr *out)
 {
@@ -553,7 +553,7 @@ bool instance_address_of(struct instance *instance, unsigned int ifindex, uint8_
 		const struct plait_addr *addr = &own->entry[i].addr;
 
 		if (own->entry[i].ifindex != ifindex || own->entry[i].broadcast ||
-		    is_link_local(addr) || addr->family != family)
+		    addr_is_link_local(addr) || addr->family != family)
 			continue;
 		*out = *addr;
 		found = true;

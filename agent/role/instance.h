@@ -113,6 +113,9 @@ int instance_publish_prefix(struct instance *instance, const char *map,
 int instance_publish_interfaces(struct instance *instance, const char *map,
 				const struct config_interfaces *interfaces);
 
+/* The main thread's of the agent's counters. */
+unsigned long long *instance_counter(const struct instance *instance, enum plait_reason reason);
+
 /* Attach program to an interface by name. Logged. */
 int instance_attach(struct instance *instance, const char *program, const char *interface,
 		    enum dataplane_hook hook);

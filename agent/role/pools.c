@@ -5,7 +5,6 @@
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -440,14 +439,9 @@ static int deliver(struct pools *pools)
 
 static int start_sweeping(struct pools *pools, struct loop *loop)
 {
-	static const struct itimerspec every = {.it_value = {.tv_sec = SWEEP_SECONDS},
-						.it_interval = {.tv_sec = SWEEP_SECONDS}};
-
 	pools->timer_watch.ready = sweep;
-	pools->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (pools->timer_fd < 0 || timerfd_settime(pools->timer_fd, 0, &every, NULL))
-		return -errno;
-	return loop_add(loop, pools->timer_fd, EPOLLIN, &pools->timer_watch);
+	pools->timer_fd = loop_every(loop, SWEEP_SECONDS * 1000, &pools->timer_watch);
+	return pools->timer_fd < 0 ? pools->timer_fd : 0;
 }
 
 int pools_open(struct pools *pools, struct instance *instance, struct loop *loop)

@@ -131,11 +131,8 @@ void pools_log_deterministic(const struct pools *pools)
 
 void pools_log_count(struct pools *pools)
 {
-	const struct instance *instance = pools->instance;
-
 	if (pools->log)
-		dataplane_counters(instance->dataplane,
-				   instance->worker_count)[PLAIT_BINDING_LOG_DROPPED] +=
+		*instance_counter(pools->instance, PLAIT_BINDING_LOG_DROPPED) +=
 			binding_log_dropped(pools->log);
 }
 
