@@ -4,6 +4,7 @@
  * external address of their binding; what comes back to it goes out over one of the
  * subscriber's links. Everything else is as if these programs were not there.
  */
+#define DATAGRAM_ROLE     CONCENTRATOR
 #define DATAGRAM_RECEIVER datagram_customer
 #define DATAGRAM_SENDER   datagram_internet
 
@@ -41,7 +42,7 @@ static __always_inline int without_binding(const struct receiving *in, enum opti
 	return datagram_verdict(XDP_PASS, PLAIT_DATAGRAM_NEW);
 }
 
-static __always_inline int from_customer(struct xdp_md *ctx)
+static __always_inline int receive(struct xdp_md *ctx)
 {
 	struct receiving in;
 	enum option_found option;
@@ -81,27 +82,6 @@ int datagram_internet(struct xdp_md *ctx)
 }
 
 SEC("xdp")
-int datagram_customer(struct xdp_md *ctx)
-{
-	return from_customer(ctx);
-}
-
-/* An interface that is both has room for one program; and what the agent had held. */
-SEC("xdp")
-int datagram_both(struct xdp_md *ctx)
-{
-	int verdict = from_customer(ctx);
-
-	return verdict == XDP_PASS ? aside(ctx, ASIDE_SENDER, XDP_PASS) : verdict;
-}
-
-SEC("xdp")
-int datagram_long(struct xdp_md *ctx)
-{
-	return send_long(ctx, CONCENTRATOR);
-}
-
-SEC("xdp")
 int datagram_fragment_out(struct xdp_md *ctx)
 {
 	struct sending_piece it;
@@ -135,12 +115,6 @@ int datagram_fragment_in(struct xdp_md *ctx)
 	return receive_fragment(ctx, &in, noting, CONCENTRATOR);
 }
 
-SEC("tc")
-int datagram_cut(struct __sk_buff *skb)
-{
-	struct cut_order order;
-
-	return take_order(skb, &order) ? cut(skb, &order) : VERDICT_NEXT;
-}
+#include "lib/datagram_programs.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

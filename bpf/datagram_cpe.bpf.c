@@ -4,6 +4,7 @@
  * TCP-formatted packets; those of concentrators become UDP again. Everything else is as
  * if these programs were not there.
  */
+#define DATAGRAM_ROLE     CPE
 #define DATAGRAM_RECEIVER datagram_link
 #define DATAGRAM_SENDER   datagram_lan
 
@@ -85,7 +86,7 @@ static __always_inline int without_option(const struct packet *packet, enum plai
 	return datagram_verdict(XDP_DROP, reason);
 }
 
-static __always_inline int from_link(struct xdp_md *ctx)
+static __always_inline int receive(struct xdp_md *ctx)
 {
 	struct receiving in;
 	enum option_found option;
@@ -105,27 +106,6 @@ static __always_inline int from_link(struct xdp_md *ctx)
 	if (!in.binding || !find_path(&in, CPE))
 		return receive_of_nobody(ctx, &in, CPE);
 	return receive_of_binding(ctx, &in, CPE, option);
-}
-
-SEC("xdp")
-int datagram_link(struct xdp_md *ctx)
-{
-	return from_link(ctx);
-}
-
-/* What the agent had held, from either side. */
-SEC("xdp")
-int datagram_both(struct xdp_md *ctx)
-{
-	int verdict = from_link(ctx);
-
-	return verdict == XDP_PASS ? aside(ctx, ASIDE_SENDER, XDP_PASS) : verdict;
-}
-
-SEC("xdp")
-int datagram_long(struct xdp_md *ctx)
-{
-	return send_long(ctx, CPE);
 }
 
 SEC("xdp")
@@ -164,12 +144,6 @@ int datagram_fragment_in(struct xdp_md *ctx)
 	return receive_fragment(ctx, &in, noting, CPE);
 }
 
-SEC("tc")
-int datagram_cut(struct __sk_buff *skb)
-{
-	struct cut_order order;
-
-	return take_order(skb, &order) ? cut(skb, &order) : VERDICT_NEXT;
-}
+#include "lib/datagram_programs.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
