@@ -7,24 +7,18 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/addr_text.h"
 #include "base/clock.h"
 #include "base/container.h"
 #include "base/log.h"
 #include "codec/formatted.h"
-#include "table/slots.h"
 
 /* after plait_maps.h, whose types it uses */
 #include "datagram_concentrator.skel.h"
 
 enum {
 	LOOK_MS = 100, /* at what CPEs have told */
-	LOOKS_A_TURN = 2048, /* at subscribers, for what they have told */
 	RETRY_SECONDS = 10, /* to attach what could not be */
-	HOPS_A_TURN = 16, /* of subscribers; each takes a few exchanges with the kernel */
 };
-
-_Static_assert((int)PLAIT_PATHS_MAX >= (int)CONFIG_MAX_SOURCES, "a set has a path for each source");
 
 static struct dataplane *dataplane_of(const struct datagram_concentrator *concentrator)
 {
@@ -41,211 +35,19 @@ static uint64_t lifetime_ns(const struct datagram_concentrator *concentrator)
 	return config_of(concentrator)->lifetimes.udp_ms * NS_PER_MS;
 }
 
-/* A subscriber's links */
-
-static uint32_t path_number(uint32_t subscriber, unsigned int path)
-{
-	return subscriber * PLAIT_PATHS_MAX + path;
-}
-
-static void put_set(struct datagram_concentrator *concentrator, uint32_t subscriber)
-{
-	dataplane_put(dataplane_of(concentrator), "datagram_sets", &subscriber,
-		      &concentrator->customers[subscriber].set);
-}
-
-static void put_path(struct datagram_concentrator *concentrator, uint32_t subscriber,
-		     unsigned int path)
-{
-	uint32_t number = path_number(subscriber, path);
-
-	dataplane_put(dataplane_of(concentrator), "datagram_paths", &number,
-		      &concentrator->customers[subscriber].path[path]);
-}
-
-/* What a CPE has told last, over whichever link. False: nothing since then. */
-static bool read_told(struct datagram_concentrator *concentrator, const struct customer *customer,
-		      struct plait_told_value *out)
-{
-	out->heard_ns = customer->heard_ns;
-	for (unsigned int i = 0; i < customer->set.count; i++) {
-		struct plait_told_value value;
-
-		if (!dataplane_get(dataplane_of(concentrator), "datagram_told",
-				   &customer->path[i].remote, &value) &&
-		    value.heard_ns > out->heard_ns)
-			*out = value;
-	}
-	return out->heard_ns > customer->heard_ns;
-}
-
-static uint32_t told_weight(const struct plait_told *told, const struct plait_addr *link)
-{
-	for (unsigned int i = 0; i < told->count && i < PLAIT_PATHS_MAX; i++)
-		if (addr_same_ip(&told->link[i].local, link))
-			return ntohs(told->link[i].weight);
-	return 0;
-}
-
-/* As the CPE has it; if that leaves none, as it was: whoever sends knows better than nobody. */
-static void take_told(struct datagram_concentrator *concentrator, uint32_t subscriber)
-{
-	struct customer *customer = &concentrator->customers[subscriber];
-	struct plait_path_set before = customer->set;
-	uint32_t weights[PLAIT_PATHS_MAX] = {}, sum = 0;
-	struct plait_told_value value;
-
-	if (!read_told(concentrator, customer, &value))
-		return;
-	customer->heard_ns = value.heard_ns;
-	for (unsigned int i = 0; i < customer->set.count; i++) {
-		weights[i] = told_weight(&value.told, &customer->path[i].remote);
-		sum += weights[i];
-	}
-	if (!sum)
-		return;
-	customer->set.per_packet = value.told.per_packet != 0;
-	slots_fill(weights, customer->set.count, customer->set.slot);
-	if (memcmp(&before, &customer->set, sizeof(before)))
-		put_set(concentrator, subscriber);
-}
-
-/* Until the CPE tells: those of the family that packets come in, alike. */
-static void fill(struct customer *customer)
-{
-	uint32_t weights[PLAIT_PATHS_MAX] = {};
-
-	for (unsigned int i = 0; i < customer->set.count; i++)
-		weights[i] = customer->path[i].remote.family == customer->family;
-	slots_fill(weights, customer->set.count, customer->set.slot);
-	customer->heard_ns = 0;
-}
-
-static void add_path(struct datagram_concentrator *concentrator, struct customer *customer,
-		     const struct plait_addr *own, const struct plait_addr *link)
-{
-	static const struct plait_told_value nothing;
-	struct plait_path *path = &customer->path[customer->set.count++];
-
-	*path = (struct plait_path){.local = *own, .remote = *link};
-	path->remote.port = 0;
-	datagram_mode_find_hop(&concentrator->mode, path);
-	dataplane_put(dataplane_of(concentrator), "datagram_told", &path->remote, &nothing);
-}
-
-/* Ours that has most in common with the CPE's; and its port. Family 0: there is none. */
-static struct plait_addr own_for(const struct datagram_concentrator *concentrator,
-				 const struct plait_addr *link)
-{
-	struct plait_addr own = config_nearest_customer_address(config_of(concentrator), link);
-
-	own.port = htons(config_of(concentrator)->customer_port);
-	return own;
-}
-
-static int find_link(const struct customer *customer, const struct plait_addr *link)
-{
-	for (unsigned int i = 0; i < customer->set.count; i++)
-		if (addr_same_ip(&customer->path[i].remote, link))
-			return (int)i;
-	return -1;
-}
-
-/* All its links are known from the configuration, or this one only. */
-static void make_paths(struct datagram_concentrator *concentrator, struct customer *customer,
-		       const struct plait_addr *link)
-{
-	const struct config_subscriber *configured =
-		config_subscriber_of(config_of(concentrator), link);
-
-	memset(&customer->set, 0, sizeof(customer->set));
-	for (unsigned int i = 0; configured && i < configured->source_count; i++) {
-		struct plait_addr own = own_for(concentrator, &configured->sources[i]);
-
-		if (own.family)
-			add_path(concentrator, customer, &own, &configured->sources[i]);
-	}
-}
-
-/* The CPE knows best which of our addresses it reaches over a link. */
-static void learn_path(struct datagram_concentrator *concentrator, uint32_t subscriber,
-		       const struct formatted *packet)
-{
-	struct customer *customer = &concentrator->customers[subscriber];
-	int at = find_link(customer, &packet->source);
-
-	if (at >= 0 &&
-	    !memcmp(&customer->path[at].local, &packet->destination, sizeof(packet->destination)))
-		return;
-	memset(customer->set.slot, PLAIT_NO_PATH, sizeof(customer->set.slot));
-	put_set(concentrator, subscriber);
-	if (at < 0 && customer->set.count < PLAIT_PATHS_MAX) {
-		at = customer->set.count;
-		add_path(concentrator, customer, &packet->destination, &packet->source);
-	} else if (at >= 0) {
-		customer->path[at].local = packet->destination;
-		datagram_mode_find_hop(&concentrator->mode, &customer->path[at]);
-	}
-	if (at >= 0)
-		put_path(concentrator, subscriber, (unsigned int)at);
-	fill(customer);
-	put_set(concentrator, subscriber);
-}
-
-/* Paths before the set, and that before its first binding. */
-static void begin_customer(struct datagram_concentrator *concentrator, uint32_t subscriber,
-			   const struct formatted *packet)
-{
-	static const struct plait_path_traffic none;
-	struct customer *customer = &concentrator->customers[subscriber];
-
-	make_paths(concentrator, customer, &packet->source);
-	for (unsigned int i = 0; i < PLAIT_PATHS_MAX; i++) {
-		uint32_t number = path_number(subscriber, i);
-
-		if (i < customer->set.count)
-			put_path(concentrator, subscriber, i);
-		dataplane_put(dataplane_of(concentrator), "datagram_traffic", &number, &none);
-	}
-	customer->family = packet->source.family;
-	customer->set.first = path_number(subscriber, 0);
-	fill(customer);
-	put_set(concentrator, subscriber);
-	customer->active = concentrator->active_count;
-	concentrator->active[concentrator->active_count++] = subscriber;
-}
-
-static void end_customer(struct datagram_concentrator *concentrator, uint32_t subscriber)
-{
-	struct customer *customer = &concentrator->customers[subscriber];
-	uint32_t last = concentrator->active[--concentrator->active_count];
-
-	concentrator->active[customer->active] = last;
-	concentrator->customers[last].active = customer->active;
-	for (unsigned int i = 0; i < customer->set.count; i++)
-		dataplane_remove(dataplane_of(concentrator), "datagram_told",
-				 &customer->path[i].remote);
-}
-
 /* Bindings */
 
-static struct plait_addr receiver_key(const struct plait_path *path, __be16 wan_port)
+static uint32_t customer_of(const struct binding *binding)
 {
-	struct plait_addr key = path->remote;
-
-	key.port = wan_port;
-	return key;
+	return (uint32_t)binding->subscriber;
 }
 
 static unsigned int receivers_of(const struct datagram_concentrator *concentrator,
 				 const struct binding *binding,
 				 struct plait_addr keys[PLAIT_PATHS_MAX])
 {
-	const struct customer *customer = &concentrator->customers[binding->subscriber];
-
-	for (unsigned int i = 0; i < customer->set.count; i++)
-		keys[i] = receiver_key(&customer->path[i], binding->inside.port);
-	return customer->set.count;
+	return datagram_customers_receivers(&concentrator->customers, customer_of(binding),
+					    binding->inside.port, keys);
 }
 
 /* Receivers before the sender: it is known who may send before anybody can be answered. */
@@ -254,7 +56,7 @@ static int publish(struct datagram_concentrator *concentrator, const struct bind
 	struct plait_datagram_binding value = {.created_ns = binding->since_ns,
 					       .last_seen_ns = clock_now_ns(),
 					       .inner = binding->external,
-					       .set = (uint32_t)binding->subscriber,
+					       .set = customer_of(binding),
 					       .wan_port = binding->inside.port};
 	struct plait_addr keys[PLAIT_PATHS_MAX];
 	unsigned int count = receivers_of(concentrator, binding, keys);
@@ -290,8 +92,7 @@ static void end(struct datagram_concentrator *concentrator, struct binding *bind
 	unpublish(concentrator, binding);
 	pools_return(concentrator->pools,
 		     concentrator->lent[binding - concentrator->bindings.slots]);
-	if (!--concentrator->customers[binding->subscriber].bindings)
-		end_customer(concentrator, (uint32_t)binding->subscriber);
+	datagram_customers_leave(&concentrator->customers, customer_of(binding));
 	bindings_remove(&concentrator->bindings, binding);
 	if (!concentrator->bindings.count)
 		detach(concentrator);
@@ -333,7 +134,7 @@ static bool bind_endpoint(struct datagram_concentrator *concentrator,
 	struct binding *binding = find(concentrator, packet);
 
 	if (binding) { /* by another link, or to another of our addresses */
-		learn_path(concentrator, (uint32_t)binding->subscriber, packet);
+		datagram_customers_learn(&concentrator->customers, customer_of(binding), packet);
 		return !publish(concentrator, binding);
 	}
 	*why = PLAIT_DRAINING;
@@ -342,9 +143,7 @@ static bool bind_endpoint(struct datagram_concentrator *concentrator,
 	binding = lend(concentrator, packet, why);
 	if (!binding)
 		return false;
-	if (!concentrator->customers[binding->subscriber].bindings++)
-		begin_customer(concentrator, (uint32_t)binding->subscriber, packet);
-	learn_path(concentrator, (uint32_t)binding->subscriber, packet);
+	datagram_customers_use(&concentrator->customers, customer_of(binding), packet);
 	bindings_keep_until(&concentrator->bindings, binding,
 			    clock_now_ns() + lifetime_ns(concentrator));
 	if (!publish(concentrator, binding))
@@ -376,13 +175,6 @@ static void held(struct datagram_mode *mode, const struct plait_held_syn *record
 		datagram_mode_let_go(mode, record, &packet.remote);
 }
 
-/* The path that the first slot names; NULL: there is none. */
-static const struct plait_path *any_path(const struct customer *customer)
-{
-	return customer->set.slot[0] < customer->set.count ? &customer->path[customer->set.slot[0]]
-							   : NULL;
-}
-
 /* Errors about UDP of a binding are about the packet that it came in. */
 static bool translate(struct datagram_errors *errors, struct icmp_error *error,
 		      struct plait_addr *from)
@@ -394,14 +186,16 @@ static bool translate(struct datagram_errors *errors, struct icmp_error *error,
 						  &error->packet.source)
 			   : NULL;
 	const struct plait_path *path =
-		binding ? any_path(&concentrator->customers[binding->subscriber]) : NULL;
+		binding ? datagram_customers_path(&concentrator->customers, customer_of(binding))
+			: NULL;
 
 	if (!path)
 		return false;
 	error->udp = false;
 	error->packet.from_concentrator = false;
 	error->packet.remote = error->packet.destination;
-	error->packet.source = receiver_key(path, binding->inside.port);
+	error->packet.source = path->remote;
+	error->packet.source.port = binding->inside.port;
 	error->packet.destination = path->local;
 	*from = path->local;
 	return true;
@@ -425,28 +219,6 @@ static void sweep(struct datagram_concentrator *concentrator, uint64_t now)
 	}
 }
 
-/* Next hops change without a word. */
-static void find_hops(struct datagram_concentrator *concentrator, uint32_t subscriber)
-{
-	struct customer *customer = &concentrator->customers[subscriber];
-
-	for (unsigned int i = 0; i < customer->set.count; i++)
-		if (datagram_mode_find_hop(&concentrator->mode, &customer->path[i]))
-			put_path(concentrator, subscriber, i);
-}
-
-/* Some subscribers in each turn; it goes on with the others in the next. */
-static void look_at(struct datagram_concentrator *concentrator, uint32_t *next, uint32_t most,
-		    void (*look)(struct datagram_concentrator *concentrator, uint32_t subscriber))
-{
-	uint32_t count = concentrator->active_count < most ? concentrator->active_count : most;
-
-	while (count--) {
-		*next = (*next + 1) % concentrator->active_count;
-		look(concentrator, concentrator->active[*next]);
-	}
-}
-
 static void timer_ready(struct loop_watch *watch, uint32_t events)
 {
 	struct datagram_concentrator *concentrator =
@@ -457,8 +229,7 @@ static void timer_ready(struct loop_watch *watch, uint32_t events)
 		return;
 	sweep(concentrator, clock_now_ns());
 	datagram_fragments_sweep(&concentrator->mode.fragments);
-	look_at(concentrator, &concentrator->look_next, LOOKS_A_TURN, take_told);
-	look_at(concentrator, &concentrator->hop_next, HOPS_A_TURN, find_hops);
+	datagram_customers_look(&concentrator->customers);
 }
 
 /* Setting up */
@@ -575,9 +346,9 @@ static int open_tables(struct datagram_concentrator *concentrator)
 	if (err)
 		return err;
 	concentrator->lent = calloc(config->max_bindings, sizeof(struct binding *));
-	concentrator->customers = calloc(config->max_subscribers, sizeof(struct customer));
-	concentrator->active = calloc(config->max_subscribers, sizeof(*concentrator->active));
-	return concentrator->lent && concentrator->customers && concentrator->active ? 0 : -ENOMEM;
+	if (!concentrator->lent)
+		return -ENOMEM;
+	return datagram_customers_open(&concentrator->customers, &concentrator->mode);
 }
 
 static int start_looking(struct datagram_concentrator *concentrator, struct loop *loop)
@@ -629,6 +400,5 @@ void datagram_concentrator_close(struct datagram_concentrator *concentrator)
 		close(concentrator->timer_fd);
 	bindings_close(&concentrator->bindings);
 	free(concentrator->lent);
-	free(concentrator->customers);
-	free(concentrator->active);
+	datagram_customers_close(&concentrator->customers);
 }

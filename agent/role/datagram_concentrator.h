@@ -8,20 +8,11 @@
 #ifndef PLAIT_ROLE_DATAGRAM_CONCENTRATOR_H
 #define PLAIT_ROLE_DATAGRAM_CONCENTRATOR_H
 
+#include "datagram_customers.h"
 #include "datagram_errors.h"
 #include "datagram_mode.h"
 #include "pools.h"
 #include "table/bindings.h"
-
-/* The links of a subscriber, as they are in the maps. */
-struct customer {
-	uint32_t bindings; /* that use them; 0: nothing else counts */
-	uint32_t active; /* index in the list of those that have any */
-	uint64_t heard_ns; /* when the CPE told what is in slots; 0: never */
-	uint8_t family; /* that it sends in */
-	struct plait_path_set set;
-	struct plait_path path[PLAIT_PATHS_MAX];
-};
 
 struct datagram_concentrator {
 	struct datagram_mode mode;
@@ -33,9 +24,7 @@ struct datagram_concentrator {
 	/* inside: the subscriber's first address and the WAN port; external: the translator's */
 	struct bindings bindings;
 	struct binding **lent; /* of each slot in bindings: the translator's */
-	struct customer *customers; /* by the translator's number of the subscriber */
-	uint32_t *active, active_count; /* subscribers that have bindings */
-	uint32_t look_next, hop_next; /* in it */
+	struct datagram_customers customers;
 	bool on; /* programs are attached */
 	uint64_t retry_ns; /* after a failure: when to try again, UINT64_MAX: never */
 	bool draining; /* no new bindings; the role sets it */
