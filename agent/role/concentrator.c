@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "announcement.h"
+#include "base/container.h"
 #include "base/log.h"
 #include "codec/syn_payload.h"
 #include "datagram_concentrator.h"
@@ -402,6 +403,13 @@ static int attach(struct concentrator *concentrator)
 	return err;
 }
 
+static void addresses_changed(struct instance *instance, bool routes)
+{
+	struct concentrator *concentrator = container_of(instance, struct concentrator, instance);
+
+	datagram_concentrator_name(&concentrator->datagrams);
+}
+
 static bool may_reach_remote(void *context, const struct plait_addr *addr, enum plait_reason *why)
 {
 	return may_reach(context, addr, why);
@@ -448,6 +456,7 @@ static int open_concentrator(struct role *role, struct config *config, struct lo
 					      .judge_preamble = judge_preamble,
 					      .dial = dial,
 					      .release = release};
+	concentrator->instance.on_change = addresses_changed;
 	take_settings(concentrator, config);
 	err = instance_prepare(&concentrator->instance, config);
 	if (!err)

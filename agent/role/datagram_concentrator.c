@@ -311,6 +311,13 @@ static int attach_all(struct datagram_concentrator *concentrator)
 	return err;
 }
 
+void datagram_concentrator_name(struct datagram_concentrator *concentrator)
+{
+	if (concentrator->on)
+		datagram_fragments_name(concentrator->mode.instance,
+					&config_of(concentrator)->internet);
+}
+
 /* With the first packet, since XDP costs TCP throughput where nobody needs it. */
 static int attach(struct datagram_concentrator *concentrator)
 {
@@ -324,8 +331,6 @@ static int attach(struct datagram_concentrator *concentrator)
 		concentrator->retry_ns = err ? UINT64_MAX : 0;
 	}
 	if (!err) {
-		datagram_fragments_name(concentrator->mode.instance,
-					&config_of(concentrator)->internet);
 		err = attach_all(concentrator);
 		concentrator->retry_ns = err ? now + RETRY_SECONDS * NS_PER_S : 0;
 	}
@@ -335,6 +340,7 @@ static int attach(struct datagram_concentrator *concentrator)
 	}
 	log_notice("datagram mode: a CPE uses it, programs are attached");
 	concentrator->on = true;
+	datagram_concentrator_name(concentrator);
 	return 0;
 }
 

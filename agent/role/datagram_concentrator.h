@@ -41,4 +41,7 @@ int datagram_concentrator_open(struct datagram_concentrator *concentrator, struc
 /* Programs are gone from the interfaces. One that was not opened is fine. */
 void datagram_concentrator_close(struct datagram_concentrator *concentrator);
 
+/* This machine's addresses have changed, and with them what it is called in ICMP errors. */
+void datagram_concentrator_name(struct datagram_concentrator *concentrator);
+
 #endif

@@ -69,14 +69,19 @@ def bindings(lab, role):
     return json.loads(lab.plaitctl(role, "bindings", "--json").stdout)["bindings"]
 
 
+def dump(lab, role, name):
+    """The entries of a pinned map."""
+    pin = f"/sys/fs/bpf/plait/{lab.agent_name(role)}/{name}"
+    dumped = subprocess.run(["bpftool", "-j", "map", "dump", "pinned", pin], check=True,
+                            capture_output=True, text=True).stdout
+    return [entry["formatted"] for entry in json.loads(dumped)]
+
+
 def path_traffic(lab, role):
     """Packets (sent, received) of each path that has had any, by its number."""
-    pin = f"/sys/fs/bpf/plait/{lab.agent_name(role)}/datagram_traffic"
-    dump = json.loads(subprocess.run(["bpftool", "-j", "map", "dump", "pinned", pin], check=True,
-                                     capture_output=True, text=True).stdout)
-    entries = (entry["formatted"] for entry in dump)
     return {entry["key"]: (entry["value"]["sent"], entry["value"]["received"])
-            for entry in entries if entry["value"]["sent"] or entry["value"]["received"]}
+            for entry in dump(lab, role, "datagram_traffic")
+            if entry["value"]["sent"] or entry["value"]["received"]}
 
 
 @pytest.fixture(scope="module", params=ATTACH, name="lab")
@@ -255,10 +260,7 @@ def shares(lab, server, way, flows=40, packets=25):
 
 def told(lab, weights):
     """Whether the concentrator has heard these shares, of 64, from the CPE."""
-    pin = f"/sys/fs/bpf/plait/{lab.agent_name('conc')}/datagram_sets"
-    dump = json.loads(subprocess.run(["bpftool", "-j", "map", "dump", "pinned", pin], check=True,
-                                     capture_output=True, text=True).stdout)
-    slots = dump[0]["formatted"]["value"]["slot"]
+    slots = dump(lab, "conc", "datagram_sets")[0]["value"]["slot"]
     return [slots.count(i) for i in range(len(weights))] == weights
 
 
@@ -570,6 +572,19 @@ def test_U3_loss_and_order_of_each_link_are_shown():
         assert lost()[0] == 0
         listed = lab.plaitctl("cpe", "links").stdout.splitlines()
         assert "LOST" in listed[0] and "LATE" in listed[0]
+
+
+def test_U3_concentrator_is_called_by_the_address_it_has_now():
+    with datagrams() as lab, served(lab, lab.SERVER_V4) as (_, client):
+        asks(client)
+        lab.run("conc", ["ip", "addr", "del", f"{lab.CONC_NET_V4}/24", "dev", "net0"])
+        lab.run("conc", ["ip", "addr", "add", "203.0.113.9/24", "dev", "net0"])
+
+        def called():
+            router, = dump(lab, "conc", "datagram_routers")
+            return bytes(router["value"]["ipv4"]["ip"][:4])
+
+        eventually(lambda: called() == socket.inet_aton("203.0.113.9"), what="the new address")
 
 
 def test_U3_nothing_is_left():
