@@ -237,12 +237,13 @@ static int watch_signals(struct daemon *daemon)
 	return loop_add(&daemon->loop, daemon->signal_fd, EPOLLIN, &daemon->signal_watch);
 }
 
-static bool drained(const struct daemon *daemon)
+static bool drained(struct daemon *daemon)
 {
+	struct role *role = &daemon->role;
 	unsigned int sessions, held;
 
-	engine_totals(&daemon->role.instance->engine, &sessions, &held);
-	return !sessions || clock_now_ns() >= daemon->end_by_ns;
+	engine_totals(&role->instance->engine, &sessions, &held);
+	return clock_now_ns() >= daemon->end_by_ns || (!sessions && !role->datagrams_flow(role));
 }
 
 static int serve(struct daemon *daemon)

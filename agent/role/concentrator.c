@@ -511,6 +511,13 @@ static void drain(struct role *role, bool on)
 	dataplane_put(concentrator->instance.dataplane, "draining", &zero, &value);
 }
 
+static bool datagrams_flow(struct role *role)
+{
+	struct concentrator *concentrator = role->own;
+
+	return datagram_concentrator_flows(&concentrator->datagrams);
+}
+
 /* Who may connect under both is refused at no moment. */
 static int reload(struct role *role, const struct config *next)
 {
@@ -585,6 +592,7 @@ static bool remove_binding(struct role *role, const struct config_binding *bindi
 const struct role role_concentrator = {.open = open_concentrator,
 				       .close = close_concentrator,
 				       .drain = drain,
+				       .datagrams_flow = datagrams_flow,
 				       .reload = reload,
 				       .links = links,
 				       .bind = add_binding,

@@ -449,6 +449,13 @@ static void drain(struct role *role, bool on)
 	publish_policy(cpe);
 }
 
+static bool datagrams_flow(struct role *role)
+{
+	struct cpe *cpe = role->own;
+
+	return datagram_cpe_flows(&cpe->datagrams);
+}
+
 /* Probes, sessions and programs are told; who only reads it needs no telling. */
 static int reload(struct role *role, const struct config *next)
 {
@@ -582,6 +589,7 @@ static bool remove_binding(struct role *role, const struct config_binding *bindi
 const struct role role_cpe = {.open = open_cpe,
 			      .close = close_cpe,
 			      .drain = drain,
+			      .datagrams_flow = datagrams_flow,
 			      .reload = reload,
 			      .links = links,
 			      .concentrators = concentrators,

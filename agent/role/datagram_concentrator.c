@@ -201,16 +201,28 @@ static bool translate(struct datagram_errors *errors, struct icmp_error *error,
 	return true;
 }
 
+static uint64_t last_seen(struct datagram_mode *mode, const struct binding *binding)
+{
+	const struct datagram_concentrator *concentrator =
+		container_of(mode, struct datagram_concentrator, mode);
+	struct plait_addr keys[PLAIT_PATHS_MAX];
+	unsigned int count = receivers_of(concentrator, binding, keys);
+
+	return datagram_mode_last_seen(mode, &binding->external, keys, count);
+}
+
+bool datagram_concentrator_flows(struct datagram_concentrator *concentrator)
+{
+	return datagram_mode_flows(&concentrator->mode, &concentrator->bindings, last_seen);
+}
+
 static void sweep(struct datagram_concentrator *concentrator, uint64_t now)
 {
 	struct binding *binding;
 
 	while ((binding = bindings_expired(&concentrator->bindings, now))) {
-		struct plait_addr keys[PLAIT_PATHS_MAX];
-		unsigned int count = receivers_of(concentrator, binding, keys);
-		uint64_t until = lifetime_ns(concentrator) +
-				 datagram_mode_last_seen(&concentrator->mode, &binding->external,
-							 keys, count);
+		uint64_t until =
+			lifetime_ns(concentrator) + last_seen(&concentrator->mode, binding);
 
 		if (until > now)
 			bindings_keep_until(&concentrator->bindings, binding, until);

@@ -143,14 +143,23 @@ static void held(struct datagram_mode *mode, const struct plait_held_syn *record
 	datagram_mode_let_go(mode, record, NULL);
 }
 
+/* One that rests is in no map. */
+static uint64_t last_seen(struct datagram_mode *mode, const struct binding *binding)
+{
+	return datagram_mode_last_seen(mode, &binding->inside, &binding->external, 1);
+}
+
+bool datagram_cpe_flows(struct datagram_cpe *cpe)
+{
+	return datagram_mode_flows(&cpe->mode, &cpe->bindings, last_seen);
+}
+
 static void sweep(struct datagram_cpe *cpe, uint64_t now)
 {
 	struct binding *binding;
 
 	while ((binding = bindings_expired(&cpe->bindings, now))) {
-		uint64_t until =
-			lifetime_ns(cpe) + datagram_mode_last_seen(&cpe->mode, &binding->inside,
-								   &binding->external, 1);
+		uint64_t until = lifetime_ns(cpe) + last_seen(&cpe->mode, binding);
 
 		if (!binding->sessions)
 			forget(cpe, binding);

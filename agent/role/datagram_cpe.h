@@ -58,6 +58,9 @@ void datagram_cpe_close(struct datagram_cpe *cpe);
 /* Links, concentrators, addresses or the policy have changed. */
 void datagram_cpe_refresh(struct datagram_cpe *cpe);
 
+/* datagram_mode_flows() */
+bool datagram_cpe_flows(struct datagram_cpe *cpe);
+
 /* How many bindings, and each of them; out has room for datagram_cpe_count(). */
 unsigned int datagram_cpe_count(const struct datagram_cpe *cpe);
 void datagram_cpe_report(const struct datagram_cpe *cpe, struct binding_report *out);

@@ -346,3 +346,21 @@ uint64_t datagram_mode_last_seen(struct datagram_mode *mode, const struct plait_
 	}
 	return latest;
 }
+
+bool datagram_mode_flows(struct datagram_mode *mode, const struct bindings *bindings,
+			 uint64_t (*last_seen)(struct datagram_mode *mode,
+					       const struct binding *binding))
+{
+	uint64_t silent_since = clock_now_ns() - DATAGRAM_SILENT_SECONDS * NS_PER_S;
+
+	for (uint32_t i = 0; i < bindings->touched; i++) {
+		uint32_t slot = (mode->flowing + i) % bindings->touched;
+		const struct binding *binding = &bindings->slots[slot];
+
+		if (binding->protocol && last_seen(mode, binding) > silent_since) {
+			mode->flowing = slot;
+			return true;
+		}
+	}
+	return false;
+}

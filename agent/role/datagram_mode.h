@@ -11,11 +11,13 @@
 #include "datagram_fragments.h"
 #include "instance.h"
 #include "plait_datagram.h"
+#include "table/bindings.h"
 
 enum {
 	DATAGRAM_ATTACHED_MAX = 4 * CONFIG_MAX_INTERFACES, /* by XDP and TC, on both sides */
 	DATAGRAM_WAITING_MAX = 64,
 	DATAGRAM_REST_SECONDS = 120, /* of a port: RFC 6888 REQ-8 */
+	DATAGRAM_SILENT_SECONDS = 10, /* what a binding's flows are over after, if that is asked */
 };
 
 struct ring_buffer;
@@ -46,6 +48,7 @@ struct datagram_mode {
 	int timer_fd;
 	struct loop_watch timer_watch;
 	struct datagram_fragments fragments;
+	uint32_t flowing; /* slot of the binding that datagram_mode_flows() has found last */
 	struct waiting_packet waiting[DATAGRAM_WAITING_MAX];
 };
 
@@ -89,5 +92,13 @@ bool datagram_mode_find_hop(struct datagram_mode *mode, struct plait_path *path)
 /* The later last_seen_ns of a binding's sender and receiver, 0 if it has neither. */
 uint64_t datagram_mode_last_seen(struct datagram_mode *mode, const struct plait_addr *sender,
 				 const struct plait_addr *receivers, unsigned int receiver_count);
+
+/*
+ * Whether any binding had a packet within DATAGRAM_SILENT_SECONDS. Cheap as long as one
+ * has: it is asked first the next time.
+ */
+bool datagram_mode_flows(struct datagram_mode *mode, const struct bindings *bindings,
+			 uint64_t (*last_seen)(struct datagram_mode *mode,
+					       const struct binding *binding));
 
 #endif

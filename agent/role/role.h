@@ -19,6 +19,8 @@ struct role {
 	void (*close)(struct role *role);
 	/* Whether new connections are taken; those there are go on. */
 	void (*drain)(struct role *role, bool on);
+	/* Whether datagrams of bindings flow: beside sessions, what an end waits for. */
+	bool (*datagrams_flow)(struct role *role);
 	/*
 	 * Take what next changes of what may change (config/difference.h). 0 or negative
 	 * errno: nothing has changed.

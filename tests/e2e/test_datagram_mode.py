@@ -553,6 +553,51 @@ def test_U3_draining_concentrator_takes_no_new_binding():
         assert lab.since("conc", before)["draining"] >= 1
 
 
+def keep_asking(client, seconds, process):
+    """One who asks twice a second; how long it took the process to end, None if it has not."""
+    begun = time.monotonic()
+    while time.monotonic() < begun + seconds:
+        if process.poll() is not None:
+            return time.monotonic() - begun
+        asks(client)
+        time.sleep(0.5)
+    return None
+
+
+def draining_for(role, seconds):
+    """A lab whose CPE stays with a concentrator that does not answer, for want of another."""
+    drains = {role: {"drain": f"{seconds}s"}}
+    return datagrams(cpe={"when_unreachable": "refuse"} | drains.get("cpe", {}),
+                     conc=drains.get("conc"))
+
+
+@pytest.mark.parametrize("role", ["cpe", "conc"])
+def test_U3_drain_waits_for_what_flows(role):
+    """And not for what is silent."""
+    with draining_for(role, 60) as lab, served(lab, lab.SERVER_V4) as (_, client):
+        asks(client)
+        process = lab.agents[role].process
+        process.terminate()
+        assert keep_asking(client, 12, process) is None
+        silent = time.monotonic()
+        assert process.wait(15) == 0
+        assert time.monotonic() - silent > 5
+        lab.agents.pop(role)
+
+
+@pytest.mark.parametrize("role", ["cpe", "conc"])
+def test_U3_drain_has_a_limit(role):
+    with draining_for(role, 3) as lab, served(lab, lab.SERVER_V4) as (_, client):
+        asks(client)
+        process = lab.agents[role].process
+        process.terminate()
+        with contextlib.suppress(TimeoutError, ConnectionRefusedError):
+            ended = keep_asking(client, 10, process)
+            assert ended and 2 < ended < 5
+        assert process.wait(5) == 0
+        lab.agents.pop(role)
+
+
 def test_U3_loss_and_order_of_each_link_are_shown():
     with datagrams(cpe={"datagram": {"distribution": "packet"}}, weather_everywhere=True) as lab, \
             served(lab, lab.SERVER_V4) as (_, client):
