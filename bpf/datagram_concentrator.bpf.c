@@ -62,6 +62,44 @@ static __always_inline int receive(struct xdp_md *ctx)
 	return receive_of_binding(ctx, &in, CONCENTRATOR, option);
 }
 
+/*
+ * Hairpinning (RFC 4787 REQ-9a): our own addresses are no way anywhere, but one that is a
+ * binding's leads to another subscriber, or to the same one. It is sent as if it had come
+ * from the internet, from the external address; where it cannot be, the kernel drops it.
+ */
+static __always_inline int hairpin(struct xdp_md *ctx, struct receiving *in)
+{
+	const struct next_hop nobody = {};
+	const struct ip_header header = {.old = &in->packet,
+					 .source = &in->binding->inner,
+					 .destination = &in->remote,
+					 .l4_bytes = in->packet.l4_bytes -
+						     tcp_formatted_bytes(&in->remote) +
+						     sizeof(struct udphdr),
+					 .protocol = IPPROTO_UDP};
+
+	if (!become_udp(ctx, in, &header, &nobody, bpf_ktime_get_ns()))
+		return datagram_verdict(XDP_DROP, PLAIT_DATAGRAM_FAILED);
+	count_packet(PLAIT_DATAGRAM_RECEIVED);
+	return aside(ctx, ASIDE_SENDER, XDP_DROP);
+}
+
+/* receive() has found it good. */
+SEC("xdp")
+int datagram_no_next_hop(struct xdp_md *ctx)
+{
+	struct receiving in;
+
+	if (look_at(ctx, IPPROTO_TCP, &in.packet) != LOOKED_GOOD ||
+	    find_option(ctx, &in.packet, CPE, &in.remote) != OPTION_GOOD)
+		return XDP_PASS;
+	in.binding = find_receiver(&in.packet, CONCENTRATOR);
+	if (!in.binding || !find_path(&in, CONCENTRATOR) ||
+	    !bpf_map_lookup_elem(&datagram_senders, &in.remote))
+		return datagram_verdict(XDP_PASS, PLAIT_DATAGRAM_NO_NEXT_HOP);
+	return hairpin(ctx, &in);
+}
+
 SEC("xdp")
 int datagram_internet(struct xdp_md *ctx)
 {

@@ -144,6 +144,12 @@ int datagram_fragment_in(struct xdp_md *ctx)
 	return receive_fragment(ctx, &in, noting, CPE);
 }
 
+SEC("xdp")
+int datagram_no_next_hop(struct xdp_md *ctx)
+{
+	return datagram_verdict(XDP_PASS, PLAIT_DATAGRAM_NO_NEXT_HOP);
+}
+
 #include "lib/datagram_programs.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

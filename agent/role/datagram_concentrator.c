@@ -153,6 +153,12 @@ static bool bind_endpoint(struct datagram_concentrator *concentrator,
 	return false;
 }
 
+/* Of our own addresses, an endpoint's may be sent to: it is another subscriber (RFC 4787 REQ-9). */
+static bool is_lent(const struct datagram_concentrator *concentrator, const struct plait_addr *addr)
+{
+	return bindings_of_external(&concentrator->bindings, IPPROTO_UDP, addr);
+}
+
 static int attach(struct datagram_concentrator *concentrator);
 
 static void held(struct datagram_mode *mode, const struct plait_held_syn *record)
@@ -161,18 +167,23 @@ static void held(struct datagram_mode *mode, const struct plait_held_syn *record
 		container_of(mode, struct datagram_concentrator, mode);
 	enum plait_reason why = PLAIT_DATAGRAM_OPTION;
 	struct formatted packet;
+	bool inward;
 
 	if (formatted_frame_read(record->frame, record->frame_bytes, &packet) ||
-	    packet.from_concentrator || !packet.remote.port)
+	    packet.from_concentrator || !packet.remote.port) {
 		datagram_mode_count(mode, why);
-	else if (datagram_mode_has_had(mode, record))
+		return;
+	}
+	inward = is_lent(concentrator, &packet.remote);
+	if (datagram_mode_has_had(mode, record))
 		datagram_mode_count(mode, PLAIT_DATAGRAM_NO_NEIGHBOUR);
-	else if (!concentrator->may_reach(concentrator->context, &packet.remote, &why) ||
+	else if ((!inward &&
+		  !concentrator->may_reach(concentrator->context, &packet.remote, &why)) ||
 		 (!concentrator->on && attach(concentrator)) ||
 		 !bind_endpoint(concentrator, &packet, &why))
 		datagram_mode_count(mode, why);
 	else
-		datagram_mode_let_go(mode, record, &packet.remote);
+		datagram_mode_let_go(mode, record, inward ? NULL : &packet.remote);
 }
 
 /* Errors about UDP of a binding are about the packet that it came in. */

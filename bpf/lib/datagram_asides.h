@@ -12,10 +12,19 @@
 int datagram_long(struct xdp_md *ctx);
 int datagram_fragment_out(struct xdp_md *ctx);
 int datagram_fragment_in(struct xdp_md *ctx);
+int datagram_no_next_hop(struct xdp_md *ctx);
 int DATAGRAM_RECEIVER(struct xdp_md *ctx);
 int DATAGRAM_SENDER(struct xdp_md *ctx);
 
-enum aside { ASIDE_LONG, ASIDE_FRAGMENT_OUT, ASIDE_FRAGMENT_IN, ASIDE_WHOLE, ASIDE_SENDER, ASIDES };
+enum aside {
+	ASIDE_LONG,
+	ASIDE_FRAGMENT_OUT,
+	ASIDE_FRAGMENT_IN,
+	ASIDE_NO_NEXT_HOP, /* of a binding, once it is UDP */
+	ASIDE_WHOLE,
+	ASIDE_SENDER,
+	ASIDES,
+};
 
 /* Filled when the object is loaded, and emptied when nobody holds it any more. */
 struct {
@@ -26,6 +35,7 @@ struct {
 } datagram_asides SEC(".maps") = {.values = {[ASIDE_LONG] = &datagram_long,
 					     [ASIDE_FRAGMENT_OUT] = &datagram_fragment_out,
 					     [ASIDE_FRAGMENT_IN] = &datagram_fragment_in,
+					     [ASIDE_NO_NEXT_HOP] = &datagram_no_next_hop,
 					     [ASIDE_WHOLE] = &DATAGRAM_RECEIVER,
 					     [ASIDE_SENDER] = &DATAGRAM_SENDER}};
 

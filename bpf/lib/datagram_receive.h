@@ -3,6 +3,7 @@
 #ifndef PLAIT_BPF_DATAGRAM_RECEIVE_H
 #define PLAIT_BPF_DATAGRAM_RECEIVE_H
 
+#include "datagram_asides.h"
 #include "datagram_maps.h"
 #include "datagram_packet.h"
 #include "datagram_wire.h"
@@ -149,10 +150,10 @@ static __always_inline bool put_udp_packet(struct xdp_md *ctx, const struct next
 	return true;
 }
 
-/* The point of no return: from here on it is received, or lost. */
-static __always_inline int receive_by(struct xdp_md *ctx, struct receiving *in,
-				      const struct ip_header *header, const struct next_hop *hop,
-				      __u64 now_ns)
+/* The point of no return: from here on it is received, or lost (false). */
+static __always_inline bool become_udp(struct xdp_md *ctx, struct receiving *in,
+				       const struct ip_header *header, const struct next_hop *hop,
+				       __u64 now_ns)
 {
 	__u32 tcp_bytes = tcp_formatted_bytes(&in->remote);
 	__u32 ip_bytes = ip_header_bytes(header->source) + header->l4_bytes;
@@ -162,16 +163,23 @@ static __always_inline int receive_by(struct xdp_md *ctx, struct receiving *in,
 
 	if (ends_before(ctx, (void *)tcp + TCP_V4_BYTES) ||
 	    (tcp_bytes == TCP_V6_BYTES && ends_before(ctx, tcp + 1)))
-		return datagram_verdict(XDP_DROP, PLAIT_DATAGRAM_FAILED);
+		return false;
 	sum = tcp_payload_sum(&in->packet, tcp, tcp_bytes);
 	measure(in->traffic, bpf_ntohl(tcp->sequence));
 	account(in, ip_bytes, now_ns);
 	make_udp(header, header->l4_bytes, sum, &udp);
-	if (!resize(ctx, &in->packet,
-		    (int)ip_header_bytes(&in->packet.source) -
-			    (int)ip_header_bytes(header->source) + (int)tcp_bytes -
-			    (int)sizeof(udp)) ||
-	    !put_udp_packet(ctx, hop, header, &udp))
+	return resize(ctx, &in->packet,
+		      (int)ip_header_bytes(&in->packet.source) -
+			      (int)ip_header_bytes(header->source) + (int)tcp_bytes -
+			      (int)sizeof(udp)) &&
+	       put_udp_packet(ctx, hop, header, &udp);
+}
+
+static __always_inline int receive_by(struct xdp_md *ctx, struct receiving *in,
+				      const struct ip_header *header, const struct next_hop *hop,
+				      __u64 now_ns)
+{
+	if (!become_udp(ctx, in, header, hop, now_ns))
 		return datagram_verdict(XDP_DROP, PLAIT_DATAGRAM_FAILED);
 	count_packet(PLAIT_DATAGRAM_RECEIVED);
 	return bpf_redirect(hop->ifindex, 0);
@@ -199,7 +207,7 @@ static __always_inline int receive_of_binding(struct xdp_md *ctx, struct receivi
 	now_ns = bpf_ktime_get_ns();
 	hop = next_hop_find(ctx, &in->packet, header.source, header.destination, now_ns);
 	if (!hop)
-		return datagram_verdict(XDP_PASS, PLAIT_DATAGRAM_NO_NEXT_HOP);
+		return aside(ctx, ASIDE_NO_NEXT_HOP, XDP_PASS);
 	if (ip_header_bytes(inner) + header.l4_bytes > hop->mtu)
 		return datagram_verdict(XDP_PASS, PLAIT_DATAGRAM_TOO_BIG);
 	return receive_by(ctx, in, &header, hop, now_ns);

@@ -23,8 +23,8 @@ static const struct world_link links[] = {
 };
 
 const struct datagram_inner datagram_inners[2] = {
-	{"10.0.0.2", "198.51.100.1", "198.51.100.77", 5000, 40001, 7001},
-	{"fd00:1::2", "2001:db8:e::1", "2001:db8:f::7", 5000, 40102, 7002},
+	{"10.0.0.2", "198.51.100.1", "198.51.100.77", 5000, 40001, 7001, 53},
+	{"fd00:1::2", "2001:db8:e::1", "2001:db8:f::7", 5000, 40102, 7002, 53},
 };
 
 static struct stage stages[2];
@@ -171,7 +171,7 @@ static void put_links(const struct stage *stage)
 	}
 }
 
-static void put_binding(const struct stage *stage, const struct datagram_inner *from)
+void datagram_put_binding(const struct stage *stage, const struct datagram_inner *from)
 {
 	bool cpe = role_of(stage) == CPE;
 	struct plait_datagram_binding binding = {.created_ns = 1,
@@ -227,7 +227,7 @@ struct stage *datagram_open(enum stage_role role)
 	put_links(stage);
 	put_router(stage);
 	for (int i = 0; i < 2; i++)
-		put_binding(stage, &datagram_inners[i]);
+		datagram_put_binding(stage, &datagram_inners[i]);
 	datagram_use_link(stage, LINK_V4);
 	out = stage_ifindex(role == CPE ? "lan0" : "wan0");
 	stage_put(stage, "datagram_interfaces", &out, &(uint8_t){1});
@@ -360,7 +360,7 @@ struct recipe datagram_formatted(enum stage_role to, uint8_t link,
 	option[0] = 0x1e;
 	option[2] = up ? 0xe4 : 0xec;
 	option[3] = 0;
-	size_t bytes = 4 + put_address(option + 4, inner->remote, 53);
+	size_t bytes = 4 + put_address(option + 4, inner->remote, inner->remote_port);
 
 	option[1] = (uint8_t)(bytes - 2);
 	return (struct recipe){.from = up ? by->cpe : by->concentrator,
@@ -378,14 +378,14 @@ struct recipe datagram_from_host(const struct datagram_inner *inner)
 	return (struct recipe){.from = inner->host,
 			       .from_port = inner->host_port,
 			       .to = inner->remote,
-			       .to_port = 53,
+			       .to_port = inner->remote_port,
 			       .payload = TEXT("a datagram")};
 }
 
 struct recipe datagram_from_remote(const struct datagram_inner *inner)
 {
 	return (struct recipe){.from = inner->remote,
-			       .from_port = 53,
+			       .from_port = inner->remote_port,
 			       .to = inner->external,
 			       .to_port = inner->external_port,
 			       .payload = TEXT("a datagram")};

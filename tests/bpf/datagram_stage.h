@@ -25,11 +25,11 @@ enum { LINK_V4 = 0, LINK_V6 = 1, DATAGRAM_PORT = 6825, PATH_MTU = 3400 };
 /* A binding of this network, by its family: [0] is IPv4's. */
 struct datagram_inner {
 	const char *host, *external, *remote;
-	uint16_t host_port, wan_port, external_port;
+	uint16_t host_port, wan_port, external_port, remote_port;
 };
 extern const struct datagram_inner datagram_inners[2];
 
-/* UDP of that binding to and from its remote, port 53. */
+/* UDP of that binding to and from its remote. */
 struct recipe datagram_from_host(const struct datagram_inner *inner);
 struct recipe datagram_from_remote(const struct datagram_inner *inner);
 
@@ -41,6 +41,9 @@ struct conversion {
 
 /* Both roles may be open at a time; the namespace is made once. */
 struct stage *datagram_open(enum stage_role role);
+
+/* Beside those of datagram_inners, of the same set. */
+void datagram_put_binding(const struct stage *stage, const struct datagram_inner *from);
 
 /* Everything takes that link. */
 void datagram_use_link(const struct stage *stage, uint8_t link);

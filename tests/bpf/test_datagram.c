@@ -582,6 +582,82 @@ Test(datagram, the_fib_is_asked_for_a_path_without_next_hop)
 	}
 }
 
+static const char own_external[] = "addr add 198.51.100.1/32 dev lo\n"
+				   "addr add 2001:db8:e::1/128 dev lo nodad\n";
+
+/* Another binding of the same external address, from which the first one is a remote. */
+static struct datagram_inner other_than(const struct datagram_inner *first)
+{
+	struct datagram_inner other = *first;
+
+	other.wan_port = 40003;
+	other.external_port = 7003;
+	other.remote = first->external;
+	other.remote_port = first->external_port;
+	return other;
+}
+
+/* The first one sends to the other one's external address. */
+static struct recipe towards(const struct datagram_inner *first, const struct datagram_inner *other,
+			     uint8_t link)
+{
+	struct datagram_inner aim = *first;
+
+	aim.remote = other->external;
+	aim.remote_port = other->external_port;
+	return particular(datagram_formatted(CONCENTRATOR, link, &aim));
+}
+
+/* What leaves is as if it had come from the internet, from the external address. */
+Test(datagram, U3_hairpin_octet_by_octet)
+{
+	struct stage *stage = datagram_open(CONCENTRATOR);
+
+	fill();
+	stage_ip(own_external);
+	for (uint8_t family = 0; family < 2; family++) {
+		const struct datagram_inner *first = &datagram_inners[family];
+		const struct datagram_inner other = other_than(first);
+		struct recipe up = towards(first, &other, family);
+		struct recipe down = particular(datagram_formatted(CPE, family, &other));
+		struct packet in = packet_build(&up), expected;
+		struct conversion got;
+
+		datagram_put_binding(stage, &other);
+		datagram_use_link(stage, family);
+		got = datagram_run(stage, "datagram_customer", &in);
+		cr_assert_str_eq(got.outcome, "redirect datagram_sent datagram_received", "%s",
+				 got.outcome);
+		down.seq = down.ack = 1;
+		down.ttl = (uint8_t)(up.ttl - 2);
+		expected = packet_build(&down);
+		datagram_expect_packet(&got.packet, &expected);
+	}
+}
+
+/* Nobody is told of what does not arrive. */
+Test(datagram, hairpin_that_cannot_be)
+{
+	struct stage *stage = datagram_open(CONCENTRATOR);
+	const struct datagram_inner *first = &datagram_inners[0];
+	const struct datagram_inner other = other_than(first);
+	struct recipe up = towards(first, &other, LINK_V4);
+	struct packet in = packet_build(&up);
+
+	stage_ip(own_external);
+	datagram_expect(stage, "datagram_customer", &in, "pass datagram_no_next_hop");
+	datagram_put_binding(stage, &other);
+	up.ttl = 2;
+	in = packet_build(&up);
+	cr_expect_str_eq(datagram_run(stage, "datagram_customer", &in).outcome,
+			 "drop datagram_received datagram_ttl");
+	up.ttl = 3;
+	in = packet_build(&up);
+	datagram_use_link(stage, PLAIT_NO_PATH);
+	cr_expect_str_eq(datagram_run(stage, "datagram_customer", &in).outcome,
+			 "pass datagram_received datagram_no_path");
+}
+
 /* A second later another neighbour counts. */
 Test(datagram, a_next_hop_is_kept_for_a_second)
 {

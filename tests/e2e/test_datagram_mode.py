@@ -136,6 +136,39 @@ def test_U3_mapping_is_endpoint_independent(lab):
             assert client.recvfrom(10) == (b"hello", (lab.SERVER_V4, stranger.getsockname()[1]))
 
 
+def meet(lab, address):
+    """
+    Hairpinning: of two ports of the host the second one sends to the first one's external
+    address, and has sent nowhere else. Both external addresses.
+    """
+    with UdpServer(lab, address) as server, \
+            udp_socket(lab, "host", family_of(address)) as one, \
+            udp_socket(lab, "host", family_of(address)) as other:
+        one.sendto(b"x", (address, server.port))
+        assert one.recv(10) == b"x"
+        external = server.got[0][1]
+        for data in (b"hello", b"again"):
+            other.sendto(data, external)
+            got, peer = one.recvfrom(100)
+            assert got == data
+        one.sendto(b"welcome", peer)
+        got, answering = other.recvfrom(100)
+        assert (got, answering[:2]) == (b"welcome", external)
+        one.sendto(b"myself", external)
+        got, itself = one.recvfrom(100)
+        assert (got, itself[:2]) == (b"myself", external)
+        other.sendto(b"x", (address, server.port))
+        assert other.recv(10) == b"x"
+        assert server.got[-1][1] == peer[:2], "its mapping is the one that the first has seen"
+        return external, peer[:2]
+
+
+@both_families
+def test_U3_customer_reaches_another_by_its_external_address(lab, family):
+    one, other = meet(lab, server_address(lab, family))
+    assert one[0] == other[0] and one[1] != other[1]
+
+
 def test_U3_what_nobody_expects_is_dropped_silently(lab):
     before = lab.counters("conc")
     with towards(lab, lab.CONC_NET_V4, 65533, node="server") as stranger:
@@ -236,6 +269,21 @@ def test_U3_external_addresses_are_those_of_the_pools():
             with towards(lab, server.got[0][1][0], 2000, node="server") as stranger:
                 stranger.send(b"hello?")
                 assert is_silent(stranger)
+
+
+def test_U3_customer_reaches_pools_by_bindings_of_datagram_mode_only():
+    """Hairpinning; a stream-mode binding is not for it, and who has none is nobody."""
+    with datagrams(conc={"internet": {"interfaces": ["net0"], "pools": POOL}}) as lab:
+        lab.run("server", ["ip", "route", "add", POOL[0]["prefix"], "via", lab.CONC_NET_V4])
+        lab.plaitctl("conc", "bind", "203.0.113.66:2000", "10.1.0.2:2000", "--protocol", "udp")
+        one, other = meet(lab, lab.SERVER_V4)
+        assert one[0] == other[0] == "203.0.113.66"
+        for address in ("203.0.113.66", "203.0.113.67"):
+            before = lab.counters("conc")
+            with towards(lab, address, 2000) as client:
+                client.send(b"hello?")
+                assert is_silent(client)
+            assert lab.since("conc", before)["datagram_no_neighbour"] == 1
 
 
 # Which link
