@@ -156,6 +156,21 @@ enum {
  */
 #define PLAIT_FRAGMENT_LIFE_NS (2ULL * 1000 * 1000 * 1000)
 
+/* Whom an endpoint hears from: RFC 4787 §5 and its words. */
+enum plait_filtering {
+	PLAIT_FILTERING_ENDPOINT_INDEPENDENT, /* anybody */
+	PLAIT_FILTERING_ADDRESS_DEPENDENT, /* addresses that it has sent to, at any port */
+	PLAIT_FILTERING_ADDRESS_AND_PORT_DEPENDENT,
+};
+
+/* What it has sent to, in the LRU hash "datagram_contacts" of a concentrator. BPF writes. */
+struct plait_contact {
+	struct plait_addr external;
+	struct plait_addr remote; /* port 0: PLAIT_FILTERING_ADDRESS_DEPENDENT */
+};
+
+_Static_assert(sizeof(struct plait_contact) == 40, "layout of plait_contact");
+
 /* The one entry of the array "datagram_settings". Agent writes, at any time. */
 struct plait_datagram_settings {
 	/*
@@ -163,7 +178,8 @@ struct plait_datagram_settings {
 	 * (plain-mode-08 §5.3); 0: it goes direct, and such fragments are the kernel's
 	 */
 	__u32 fragmentation;
-	__u32 pad;
+	__u32 filtering; /* concentrator: enum plait_filtering */
+	__u64 contact_life_ns; /* how long an endpoint hears from whom it has sent to */
 };
 
 /*
@@ -186,7 +202,7 @@ _Static_assert(sizeof(struct plait_path_set) == 72, "layout of plait_path_set");
 _Static_assert(sizeof(struct plait_direct_key) == 24, "layout of plait_direct_key");
 _Static_assert(sizeof(struct plait_path) == 64, "layout of plait_path");
 _Static_assert(sizeof(struct plait_path_traffic) == 32, "layout of plait_path_traffic");
-_Static_assert(sizeof(struct plait_datagram_settings) == 8, "layout of plait_datagram_settings");
+_Static_assert(sizeof(struct plait_datagram_settings) == 16, "layout of plait_datagram_settings");
 _Static_assert(sizeof(struct plait_early_fragment) == 16 + PLAIT_EARLY_FRAME_MAX,
 	       "layout of plait_early_fragment");
 _Static_assert(sizeof(struct plait_router) == 40, "layout of plait_router");

@@ -110,6 +110,7 @@
 	X(DATAGRAM_NOT_UDP, datagram_not_udp, "TCP packets with a PM option without U to a binding or datagram port, dropped") \
 	X(DATAGRAM_OPTION, datagram_option, "TCP-formatted packets with a wrong PM option or wrong flags, dropped") \
 	X(DATAGRAM_FORBIDDEN, datagram_forbidden, "packets from or to an address that must not be reached, dropped") \
+	X(DATAGRAM_FILTERED, datagram_filtered, "UDP packets from remotes that the binding has not sent to, dropped (RFC 4787 §5)") \
 	X(DATAGRAM_SOURCE, datagram_source, "TCP-formatted packets from no subscriber, or no concentrator, dropped") \
 	X(DATAGRAM_UNKNOWN, datagram_unknown, "TCP-formatted packets to a port of a link that has no binding, dropped") \
 	X(DATAGRAM_FAILED, datagram_failed, "packets that could not be made longer or shorter, dropped") \

@@ -302,6 +302,8 @@ static const char *const use_words[] = {"always", "overflow", "backup", NULL};
 static const char *const action_words[] = {"bond", "direct", "drop", NULL};
 static const char *const parity_words[] = {"any", "keep", NULL};
 static const char *const distribution_words[] = {"flow", "packet", NULL};
+static const char *const filtering_words[] = {"endpoint-independent", "address-dependent",
+					      "address-and-port-dependent", NULL};
 static const char *const attach_words[] = {"auto", "native", "generic", NULL};
 static const char *const log_per_words[] = {"block", "session", "off", NULL};
 static const char *const translation_words[] = {"shared", "one-to-one", "prefix", "deterministic",
@@ -460,6 +462,7 @@ static const struct key datagram_keys[] = {
 	{"distribution", walk_word, distribution_words, IN_DATAGRAM(distribution), FOR_CPE},
 	{"attach", walk_word, attach_words, IN_DATAGRAM(attach), FOR_BOTH},
 	{"ports", read_own_ports, NULL, IN_DATAGRAM(port_first), FOR_BOTH},
+	{"filtering", walk_word, filtering_words, IN_DATAGRAM(filtering), FOR_CONCENTRATOR},
 };
 static const struct mapping datagram = MAPPING(datagram_keys);
 static const struct key preserve_keys[] = {

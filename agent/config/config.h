@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "plait_addr.h"
+#include "plait_datagram.h"
 #include "plait_maps.h"
 
 enum {
@@ -140,6 +141,7 @@ struct config_datagram {
 	 * both parts of the range; first even and last odd.
 	 */
 	__u16 port_first, port_last;
+	enum plait_filtering filtering; /* concentrator: whom an endpoint hears from */
 };
 
 struct config_lifetimes { /* milliseconds */

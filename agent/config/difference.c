@@ -45,6 +45,7 @@ static const struct part parts[] = {
 	PART("datagram.attach", datagram.attach, STAYS),
 	PART("datagram.ports", datagram.port_first, STAYS),
 	PART("datagram.ports", datagram.port_last, STAYS),
+	PART("datagram.filtering", datagram.filtering, STAYS),
 	PART("fragmentation", fragmentation, STAYS),
 	PART("preserve_source.ipv4", preserve_source_v4, CHANGES),
 	PART("preserve_source.ipv6", preserve_source_v6, CHANGES),

@@ -532,6 +532,7 @@ static int reload(struct role *role, const struct config *next)
 	disallow(concentrator, running, next);
 	instance_take_changes(&concentrator->instance, next);
 	pools_reconfigured(&concentrator->pools);
+	datagram_concentrator_reconfigured(&concentrator->datagrams);
 	return 0;
 }
 

@@ -18,6 +18,7 @@
 enum {
 	LOOK_MS = 100, /* at what CPEs have told */
 	RETRY_SECONDS = 10, /* to attach what could not be */
+	CONTACTS_A_BINDING = 4, /* for which there is room */
 };
 
 static struct dataplane *dataplane_of(const struct datagram_concentrator *concentrator)
@@ -279,6 +280,14 @@ static int publish_addresses(struct datagram_concentrator *concentrator)
 	return err;
 }
 
+/* Few endpoints have many remotes at a time. */
+static unsigned int contacts_of(const struct config *config)
+{
+	return config->datagram.filtering == PLAIT_FILTERING_ENDPOINT_INDEPENDENT
+		       ? 1
+		       : CONTACTS_A_BINDING * config->max_bindings;
+}
+
 static int load(struct datagram_concentrator *concentrator)
 {
 	const struct config *config = config_of(concentrator);
@@ -286,6 +295,7 @@ static int load(struct datagram_concentrator *concentrator)
 		{"datagram_senders", config->max_bindings},
 		/* most subscribers have two links */
 		{"datagram_receivers", 2 * config->max_bindings},
+		{"datagram_contacts", contacts_of(config)},
 		{"datagram_sets", config->max_subscribers},
 		{"datagram_paths", config->max_subscribers * PLAIT_PATHS_MAX},
 		{"datagram_traffic", config->max_subscribers * PLAIT_PATHS_MAX},
@@ -298,6 +308,8 @@ static int load(struct datagram_concentrator *concentrator)
 	if (err)
 		return err;
 	dataplane_clear(dataplane_of(concentrator), "datagram_senders", sizeof(struct plait_addr));
+	dataplane_clear(dataplane_of(concentrator), "datagram_contacts",
+			sizeof(struct plait_contact));
 	err = publish_addresses(concentrator);
 	if (err)
 		return err;
@@ -339,6 +351,12 @@ void datagram_concentrator_name(struct datagram_concentrator *concentrator)
 	if (concentrator->on)
 		datagram_fragments_name(concentrator->mode.instance,
 					&config_of(concentrator)->internet);
+}
+
+void datagram_concentrator_reconfigured(struct datagram_concentrator *concentrator)
+{
+	if (concentrator->mode.loaded)
+		datagram_mode_configure(&concentrator->mode);
 }
 
 /* With the first packet, since XDP costs TCP throughput where nobody needs it. */

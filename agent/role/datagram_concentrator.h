@@ -44,6 +44,9 @@ void datagram_concentrator_close(struct datagram_concentrator *concentrator);
 /* This machine's addresses have changed, and with them what it is called in ICMP errors. */
 void datagram_concentrator_name(struct datagram_concentrator *concentrator);
 
+/* The configuration has been read again. */
+void datagram_concentrator_reconfigured(struct datagram_concentrator *concentrator);
+
 /* datagram_mode_flows() */
 bool datagram_concentrator_flows(struct datagram_concentrator *concentrator);
 

@@ -70,24 +70,11 @@ static void ring_ready(struct loop_watch *watch, uint32_t events)
 	ring_buffer__consume(fragments->ring);
 }
 
-static int put_settings(const struct instance *instance)
-{
-	const struct plait_datagram_settings settings = {
-		.fragmentation = instance->config->fragmentation == FRAGMENTATION_ON};
-	uint32_t zero = 0;
-
-	return dataplane_put(instance->dataplane, "datagram_settings", &zero, &settings);
-}
-
 int datagram_fragments_open(struct datagram_fragments *fragments, struct instance *instance,
 			    struct loop *loop,
 			    void (*let_go)(void *context, const uint8_t *frame, size_t len),
 			    void *context)
 {
-	int err = put_settings(instance);
-
-	if (err)
-		return err;
 	fragments->instance = instance;
 	fragments->let_go = let_go;
 	fragments->context = context;

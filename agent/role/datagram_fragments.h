@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * What datagram mode's programs need for packets that are too long and for fragments
- * (plain-mode-08 §5.3): whether to cut, what this machine is called in ICMP errors, and
- * somebody who holds fragments that came before the first of their datagram. Main thread's.
+ * (plain-mode-08 §5.3): what this machine is called in ICMP errors, and somebody who holds fragments that came before the first of their datagram. Main thread's.
  */
 #ifndef PLAIT_ROLE_DATAGRAM_FRAGMENTS_H
 #define PLAIT_ROLE_DATAGRAM_FRAGMENTS_H

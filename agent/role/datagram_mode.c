@@ -288,6 +288,18 @@ int datagram_mode_attach(struct datagram_mode *mode, const char *program, const 
 	return attach_cut(mode, interface);
 }
 
+int datagram_mode_configure(struct datagram_mode *mode)
+{
+	const struct config *config = mode->instance->config;
+	const struct plait_datagram_settings settings = {
+		.fragmentation = config->fragmentation == FRAGMENTATION_ON,
+		.filtering = config->datagram.filtering,
+		.contact_life_ns = config->lifetimes.udp_ms * NS_PER_MS};
+	uint32_t zero = 0;
+
+	return dataplane_put(mode->instance->dataplane, "datagram_settings", &zero, &settings);
+}
+
 /* In the stack, where a packet goes to any interface, whatever its driver has. */
 int datagram_mode_load(struct datagram_mode *mode, const void *elf, size_t elf_bytes,
 		       const struct dataplane_size *sizes, const char *program)
@@ -295,6 +307,8 @@ int datagram_mode_load(struct datagram_mode *mode, const void *elf, size_t elf_b
 	int err = failed(dataplane_add(mode->instance->dataplane, elf, elf_bytes, sizes),
 			 "loading XDP programs");
 
+	if (!err)
+		err = failed(datagram_mode_configure(mode), "settings");
 	if (!err)
 		err = failed(open_tap(mode), "TAP device");
 	if (!err)

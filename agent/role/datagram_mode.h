@@ -66,6 +66,9 @@ void datagram_mode_close(struct datagram_mode *mode);
 int datagram_mode_load(struct datagram_mode *mode, const void *elf, size_t elf_bytes,
 		       const struct dataplane_size *sizes, const char *program);
 
+/* Tell the programs what the configuration says. After loading: 0 or negative errno. */
+int datagram_mode_configure(struct datagram_mode *mode);
+
 /* Attach an XDP program until datagram_mode_detach(). 0 or negative errno, logged. */
 int datagram_mode_attach(struct datagram_mode *mode, const char *program, const char *interface);
 void datagram_mode_detach(struct datagram_mode *mode);

@@ -12,19 +12,9 @@ struct fragment_key {
 	__u32 id, protocol;
 } __attribute__((aligned(8)));
 
-/* Agent writes. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct plait_datagram_settings);
-} datagram_settings SEC(".maps");
-
 static __always_inline bool fragmentation_is_on(void)
 {
-	__u32 zero = 0;
-	const struct plait_datagram_settings *settings =
-		bpf_map_lookup_elem(&datagram_settings, &zero);
+	const struct plait_datagram_settings *settings = datagram_settings_now();
 
 	return settings && settings->fragmentation;
 }

@@ -62,6 +62,22 @@ struct {
 	__type(value, __u8);
 } datagram_interfaces SEC(".maps");
 
+/* Agent writes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct plait_datagram_settings);
+} datagram_settings SEC(".maps");
+
+/* NULL for the verifier only. */
+static __always_inline const struct plait_datagram_settings *datagram_settings_now(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&datagram_settings, &zero);
+}
+
 /* Every exit that is counted goes through here. */
 static __always_inline int datagram_verdict(enum xdp_action action, enum plait_reason reason)
 {

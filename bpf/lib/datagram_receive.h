@@ -18,6 +18,9 @@ struct receiving {
 	struct plait_path_traffic *traffic;
 };
 
+/* Each role's file has it: what else it does when a packet becomes UDP. */
+static __always_inline void on_received(const struct receiving *in, __u64 now_ns);
+
 static __always_inline struct plait_datagram_binding *find_receiver(const struct packet *packet,
 								    enum role role)
 {
@@ -110,6 +113,7 @@ static __always_inline void account(struct receiving *in, __u32 ip_bytes, __u64 
 	__sync_fetch_and_add(&in->binding->packets, 1);
 	__sync_fetch_and_add(&in->binding->bytes, ip_bytes);
 	in->binding->last_seen_ns = now_ns;
+	on_received(in, now_ns);
 }
 
 /* The payload's sum, from the TCP checksum. */

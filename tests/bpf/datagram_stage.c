@@ -75,6 +75,15 @@ void datagram_put_fragmentation(const struct stage *stage, bool on)
 	stage_put(stage, "datagram_settings", &(uint32_t){0}, &settings);
 }
 
+void datagram_put_filtering(const struct stage *stage, enum plait_filtering filtering,
+			    uint64_t life_ns)
+{
+	struct plait_datagram_settings settings = {.filtering = filtering,
+						   .contact_life_ns = life_ns};
+
+	stage_put(stage, "datagram_settings", &(uint32_t){0}, &settings);
+}
+
 void datagram_expect_packet(const struct packet *got, const struct packet *expected)
 {
 	cr_assert_eq(got->bytes, expected->bytes, "%zu octets, not %zu", got->bytes,

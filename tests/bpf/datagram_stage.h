@@ -57,6 +57,9 @@ void datagram_put_direct(const struct stage *stage, const char *text, unsigned i
 
 /* plait_datagram_settings.fragmentation. */
 void datagram_put_fragmentation(const struct stage *stage, bool on);
+/* plait_datagram_settings.filtering, and for how long. */
+void datagram_put_filtering(const struct stage *stage, enum plait_filtering filtering,
+			    uint64_t life_ns);
 /* What a path takes. */
 void datagram_put_mtu(const struct stage *stage, uint8_t link, uint16_t mtu);
 

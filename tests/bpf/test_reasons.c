@@ -428,6 +428,17 @@ static void run_datagram(bool seen[PLAIT_REASON_COUNT])
 	add_seen(stage, seen);
 }
 
+static void run_datagram_filter(bool seen[PLAIT_REASON_COUNT])
+{
+	struct stage *stage = datagram_open(CONCENTRATOR);
+	struct recipe udp = datagram_from_remote(&datagram_inners[0]);
+	struct packet packet = packet_build_udp(&udp);
+
+	datagram_put_filtering(stage, PLAIT_FILTERING_ADDRESS_DEPENDENT, 1);
+	datagram_expect(stage, "datagram_internet", &packet, "drop datagram_filtered");
+	add_seen(stage, seen);
+}
+
 /* All of bpf/, comments and all: no comment there names a reason in capitals. */
 static char *sources(void)
 {
@@ -477,6 +488,7 @@ Test(reasons, each_that_a_program_counts_is_provoked)
 	run_held_datagrams(seen);
 	run_datagram(seen);
 	run_datagram_fragments(seen);
+	run_datagram_filter(seen);
 	for (int reason = 0; reason < PLAIT_REASON_COUNT; reason++)
 		cr_expect_eq(seen[reason], names(text, words[reason]), "%s: %s", words[reason],
 			     seen[reason] ? "counted, but not named" : "named, but never counted");

@@ -14,6 +14,7 @@ from conftest import PlaitLab, both_families, server_address
 from netns import eventually, family_of, inside, stays
 from test_daemon import traces
 from test_udp import UdpServer, is_silent, towards, udp_socket
+from test_udp_programs import stun_server
 from wire import Capture, read_options
 
 HOME = [{"name": "home-1", "sources": ["10.1.0.2", "10.2.0.2"]}]
@@ -161,6 +162,40 @@ def meet(lab, address):
         assert other.recv(10) == b"x"
         assert server.got[-1][1] == peer[:2], "its mapping is the one that the first has seen"
         return external, peer[:2]
+
+
+@pytest.mark.parametrize("filtering", ["endpoint-independent", "address-dependent",
+                                       "address-and-port-dependent"])
+def test_U3_stun_sees_the_configured_filtering(filtering):
+    """RFC 4787 REQ-8, as a program that was made for it sees it (RFC 5780)."""
+    with datagrams(conc={"datagram": {"filtering": filtering}}) as lab:
+        with stun_server(lab):
+            said = lab.run("host", ["turnutils_natdiscovery", "-m", "-f", lab.SERVER_V4],
+                           check=False).stdout
+        assert "NAT with Endpoint Independent Mapping!" in said, said
+        words = filtering.replace("-", " ").title().replace("And", "and")
+        assert f"NAT with {words} Filtering!" in said, said
+        counted = lab.counters("conc")["datagram_filtered"]
+        assert bool(counted) == (filtering != "endpoint-independent")
+
+
+def test_U3_filtering_holds_between_customers():
+    """Hairpinned datagrams are a remote's like any other."""
+    with datagrams(conc={"datagram": {"filtering": "address-and-port-dependent"}}) as lab, \
+            UdpServer(lab, lab.SERVER_V4) as server, \
+            udp_socket(lab, "host", socket.AF_INET) as one, \
+            udp_socket(lab, "host", socket.AF_INET) as other:
+        externals = []
+        for client in (one, other):
+            client.sendto(b"x", (lab.SERVER_V4, server.port))
+            assert client.recv(10) == b"x"
+            externals.append(server.got[-1][1])
+        one.sendto(b"punch", externals[1])
+        assert is_silent(other)
+        assert lab.counters("conc")["datagram_filtered"] == 1
+        one.settimeout(5)
+        other.sendto(b"hello", externals[0])
+        assert one.recvfrom(10) == (b"hello", externals[1])
 
 
 @both_families

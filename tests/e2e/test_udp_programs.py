@@ -91,22 +91,29 @@ def test_U1_iperf3_hardly_any_loss(bonded):
     assert got["jitter_ms"] < 20
 
 
+@contextlib.contextmanager
+def stun_server(lab):
+    """One that answers from two addresses and two ports of each."""
+    lab.run("server", ["ip", "addr", "add", "203.0.113.3/24", "dev", "eth0"])
+    stun = lab.popen("server", ["turnserver", "-n", "-S", "-L", lab.SERVER_V4,
+                                "-L", "203.0.113.3", "--no-cli", "--no-tls", "--no-dtls",
+                                "--log-file=stdout", "--simple-log",
+                                f"--pidfile={lab.dir}/turn.pid",
+                                f"--db={lab.dir}/turn.db"], log="turn.log")
+    try:
+        lab.wait_listening("server", 3478)
+        yield
+    finally:
+        stun.terminate()
+        stun.wait()
+
+
 def test_U1_T2_stun_sees_endpoint_independent_mapping_and_dependent_filtering():
     told = {"preserve_source": {"ipv4": True, "ipv6": False}}
     with pooled([{"prefix": "203.0.113.64/28"}], cpe=told, **told) as lab:
-        lab.run("server", ["ip", "addr", "add", "203.0.113.3/24", "dev", "eth0"])
-        stun = lab.popen("server", ["turnserver", "-n", "-S", "-L", lab.SERVER_V4,
-                                    "-L", "203.0.113.3", "--no-cli", "--no-tls", "--no-dtls",
-                                    "--log-file=stdout", "--simple-log",
-                                    f"--pidfile={lab.dir}/turn.pid",
-                                    f"--db={lab.dir}/turn.db"], log="turn.log")
-        try:
-            lab.wait_listening("server", 3478)
+        with stun_server(lab):
             said = lab.run("host", ["turnutils_natdiscovery", "-m", "-f", lab.SERVER_V4],
                            check=False).stdout
-        finally:
-            stun.terminate()
-            stun.wait()
         assert "NAT with Endpoint Independent Mapping!" in said, said
         assert "NAT with Address and Port Dependent Filtering!" in said, said
 

@@ -365,6 +365,7 @@ Test(config, pools_and_a_preserved_port)
 			       "  - {prefix: 203.0.113.80/28, translation: one-to-one}\n"
 			       "  - {translation: prefix, prefix: 2001:db8:f:100::/56}\n"
 			       "  route_protocol: 112\n"
+			       "datagram: {filtering: address-and-port-dependent}\n"
 			       "udp: off\n"),
 		     0, "%u:%u: %s", error.line, error.column, error.text);
 	cr_expect_eq(config.customer_port, 0);
@@ -373,6 +374,7 @@ Test(config, pools_and_a_preserved_port)
 	cr_expect_eq(config.pools[1].translation, TRANSLATION_ONE_TO_ONE);
 	cr_expect_eq(config.pools[2].translation, TRANSLATION_PREFIX);
 	cr_expect_eq(config.route_protocol, 112);
+	cr_expect_eq(config.datagram.filtering, PLAIT_FILTERING_ADDRESS_AND_PORT_DEPENDENT);
 	cr_expect_eq(config.udp, UDP_OFF);
 }
 
@@ -548,6 +550,8 @@ static struct bad bad_root[] = {
 	{CPE "datagram: {ports: 61000-61010}\n", 5, 19,
 	 "datagram.ports: expected ports from 1024 up, from an even one to an odd one, not "
 	 "\"61000-61010\""},
+	{CPE "datagram: {filtering: address-dependent}\n", 5, 12,
+	 "datagram.filtering: only for role: concentrator"},
 	{CPE "datagram: {attach: driver}\n", 5, 20,
 	 "datagram.attach: expected auto, native or generic, not \"driver\""},
 	{"role: cpe\nlan: {interfaces: [lan0]}\nlinks: [{name: dsl, interface: w1}]\n"

@@ -51,6 +51,8 @@ static struct change changes[] = {
 	{CPE, CPE "datagram: {distribution: packet}\n", "datagram.distribution"},
 	{CPE, CPE "datagram: {attach: generic}\n", " !datagram.attach"},
 	{CPE, CPE "datagram: {ports: 62000-65535}\n", " !datagram.ports"},
+	{CONCENTRATOR, CONCENTRATOR "datagram: {filtering: address-dependent}\n",
+	 " !datagram.filtering"},
 	{CPE, CPE "drain: 5s\nfastclose_on_expiry: true\n", "fastclose_on_expiry drain"},
 	{CPE, CPE "lifetimes: {tcp_established: 1h, tcp_transitory: 1s, reset: 2s, udp: 150s}\n",
 	 "lifetimes.tcp_established lifetimes.tcp_transitory lifetimes.reset lifetimes.udp"},
