@@ -136,6 +136,7 @@ static void view_status(void *owner, struct status_report *out)
 		.uptime_ns = clock_now_ns() - instance->started_ns,
 		.workers = instance->worker_count,
 		.max_sessions = config->max_sessions,
+		.datagram_bindings = daemon->role.datagram_bindings(&daemon->role),
 		.kernel = daemon->kernel.release,
 	};
 	engine_totals(&instance->engine, &out->sessions, &out->held_syns);

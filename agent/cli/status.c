@@ -40,6 +40,8 @@ int show_status(const json_t *reply, const struct show_options *options, FILE *s
 		   field_number(reply, "max_sessions"));
 	table_cell(&table, "held SYNs");
 	table_cell(&table, "%" PRIu64, field_number(reply, "held_syns"));
+	table_cell(&table, "datagram bindings");
+	table_cell(&table, "%" PRIu64, field_number(reply, "datagram_bindings"));
 	error = table_print(&table, stream);
 	table_close(&table);
 	return error;

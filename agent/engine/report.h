@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "plait_datagram.h"
 #include "plait_maps.h"
 #include "plait_reasons.h"
 
@@ -83,12 +84,21 @@ struct pool_report {
 	uint64_t ports_lent;
 };
 
+/* Datagram mode over one link of a CPE, since the subscriber has bindings. */
+struct datagram_link_report {
+	struct plait_addr address; /* of the CPE there; port 0 */
+	uint64_t sent, received, lost, late; /* packets */
+};
+
 struct subscriber_report {
+	uint32_t number; /* the translator's */
 	char name[32]; /* empty: not configured */
 	struct plait_addr source; /* the first one; port 0 */
 	uint32_t sessions, ports, blocks;
 	struct plait_addr external_v4, external_v6; /* family 0: none */
 	uint32_t max_sessions, max_ports, max_blocks, max_new_per_s; /* 0: no limit */
+	unsigned int link_count; /* 0: no binding of datagram mode */
+	struct datagram_link_report links[PLAIT_PATHS_MAX];
 };
 
 struct status_report {
@@ -96,6 +106,7 @@ struct status_report {
 	bool draining; /* new connections are not taken */
 	uint64_t uptime_ns;
 	unsigned int workers, sessions, max_sessions, held_syns;
+	unsigned int datagram_bindings; /* on a CPE also those that rest */
 	const char *kernel;
 };
 

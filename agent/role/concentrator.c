@@ -565,8 +565,18 @@ static long bindings(struct role *role, struct binding_report **out)
 static long subscribers(struct role *role, struct subscriber_report **out)
 {
 	struct concentrator *concentrator = role->own;
+	long count = pools_report_subscribers(&concentrator->pools, out);
 
-	return pools_report_subscribers(&concentrator->pools, out);
+	for (long i = 0; i < count; i++)
+		datagram_customers_report(&concentrator->datagrams.customers, &(*out)[i]);
+	return count;
+}
+
+static unsigned int count_datagram_bindings(const struct role *role)
+{
+	const struct concentrator *concentrator = role->own;
+
+	return concentrator->datagrams.bindings.count;
 }
 
 static size_t pools(struct role *role, struct pool_report *out, size_t max)
@@ -599,5 +609,6 @@ const struct role role_concentrator = {.open = open_concentrator,
 				       .bind = add_binding,
 				       .unbind = remove_binding,
 				       .bindings = bindings,
+				       .datagram_bindings = count_datagram_bindings,
 				       .subscribers = subscribers,
 				       .pools = pools};

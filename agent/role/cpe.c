@@ -586,10 +586,18 @@ static bool remove_binding(struct role *role, const struct config_binding *bindi
 	return incoming_remove(&cpe->incoming, binding);
 }
 
+static unsigned int count_datagram_bindings(const struct role *role)
+{
+	const struct cpe *cpe = role->own;
+
+	return datagram_cpe_count(&cpe->datagrams);
+}
+
 const struct role role_cpe = {.open = open_cpe,
 			      .close = close_cpe,
 			      .drain = drain,
 			      .datagrams_flow = datagrams_flow,
+			      .datagram_bindings = count_datagram_bindings,
 			      .reload = reload,
 			      .links = links,
 			      .concentrators = concentrators,

@@ -11,7 +11,7 @@
 
 enum {
 	LOOKS_A_TURN = 2048, /* at subscribers, for what they have told */
-	HOPS_A_TURN = 16, /* of subscribers; each takes a few exchanges with the kernel */
+	LINKS_A_TURN = 16, /* of subscribers; each takes a few exchanges with the kernel */
 };
 
 _Static_assert((int)PLAIT_PATHS_MAX >= (int)CONFIG_MAX_SOURCES, "a set has a path for each source");
@@ -180,6 +180,7 @@ static void begin_customer(struct datagram_customers *customers, uint32_t subscr
 	static const struct plait_path_traffic none;
 	struct customer *customer = &customers->all[subscriber];
 
+	memset(customer->loss, 0, sizeof(customer->loss));
 	make_paths(customers, customer, &packet->source);
 	for (unsigned int i = 0; i < PLAIT_PATHS_MAX; i++) {
 		uint32_t number = path_number(subscriber, i);
@@ -244,14 +245,28 @@ const struct plait_path *datagram_customers_path(const struct datagram_customers
 	return first < customer->set.count ? &customer->path[first] : NULL;
 }
 
+/* The CPE's counter is known from its first packet on: what was before is not lost. */
+static void look_at_traffic(struct datagram_customers *customers, uint32_t subscriber,
+			    unsigned int path, struct plait_path_traffic *traffic)
+{
+	uint32_t number = path_number(subscriber, path);
+
+	if (!dataplane_get(dataplane_of(customers), "datagram_traffic", &number, traffic) &&
+	    traffic->received)
+		path_loss_look(&customers->all[subscriber].loss[path], traffic);
+}
+
 /* Next hops change without a word. */
-static void find_hops(struct datagram_customers *customers, uint32_t subscriber)
+static void look_at_links(struct datagram_customers *customers, uint32_t subscriber)
 {
 	struct customer *customer = &customers->all[subscriber];
+	struct plait_path_traffic traffic;
 
-	for (unsigned int i = 0; i < customer->set.count; i++)
+	for (unsigned int i = 0; i < customer->set.count; i++) {
 		if (datagram_mode_find_hop(customers->mode, &customer->path[i]))
 			put_path(customers, subscriber, i);
+		look_at_traffic(customers, subscriber, i, &traffic);
+	}
 }
 
 /* Some subscribers in each turn; it goes on with the others in the next. */
@@ -269,7 +284,27 @@ static void look_at(struct datagram_customers *customers, uint32_t *next, uint32
 void datagram_customers_look(struct datagram_customers *customers)
 {
 	look_at(customers, &customers->look_next, LOOKS_A_TURN, take_told);
-	look_at(customers, &customers->hop_next, HOPS_A_TURN, find_hops);
+	look_at(customers, &customers->link_next, LINKS_A_TURN, look_at_links);
+}
+
+void datagram_customers_report(struct datagram_customers *customers, struct subscriber_report *out)
+{
+	const struct customer *customer = customers->all ? &customers->all[out->number] : NULL;
+
+	if (!customer || !customer->bindings)
+		return;
+	out->link_count = customer->set.count;
+	for (unsigned int i = 0; i < customer->set.count; i++) {
+		struct plait_path_traffic traffic = {};
+
+		look_at_traffic(customers, out->number, i, &traffic);
+		out->links[i] =
+			(struct datagram_link_report){.address = customer->path[i].remote,
+						      .sent = traffic.sent,
+						      .received = traffic.received,
+						      .lost = path_loss_lost(&customer->loss[i]),
+						      .late = traffic.late};
+	}
 }
 
 int datagram_customers_open(struct datagram_customers *customers, struct datagram_mode *mode)

@@ -9,6 +9,8 @@
 
 #include "codec/formatted.h"
 #include "datagram_mode.h"
+#include "engine/report.h"
+#include "table/path_loss.h"
 
 /* The links of a subscriber, as they are in the maps. */
 struct customer {
@@ -18,13 +20,14 @@ struct customer {
 	uint8_t family; /* that it sends in */
 	struct plait_path_set set;
 	struct plait_path path[PLAIT_PATHS_MAX];
+	struct path_loss loss[PLAIT_PATHS_MAX];
 };
 
 struct datagram_customers {
 	struct datagram_mode *mode;
 	struct customer *all; /* by the translator's number of the subscriber */
 	uint32_t *active, active_count; /* subscribers that have bindings */
-	uint32_t look_next, hop_next; /* in it */
+	uint32_t look_next, link_next; /* in it */
 };
 
 /* After datagram_mode_open(). 0 or -ENOMEM. */
@@ -50,7 +53,10 @@ unsigned int datagram_customers_receivers(const struct datagram_customers *custo
 const struct plait_path *datagram_customers_path(const struct datagram_customers *customers,
 						 uint32_t subscriber);
 
-/* Now and then, at some of them in turn: what CPEs have told, and next hops. */
+/* Now and then, at some of them in turn: what CPEs have told, next hops, loss. */
 void datagram_customers_look(struct datagram_customers *customers);
+
+/* Fill in the links of the subscriber with out->number. Nothing was opened: it has none. */
+void datagram_customers_report(struct datagram_customers *customers, struct subscriber_report *out);
 
 #endif

@@ -170,6 +170,7 @@ static bool copy_subscriber(struct pools *pools, uint32_t slot, void *out)
 	if (!subscriber->used)
 		return false;
 	*report = (struct subscriber_report){
+		.number = slot,
 		.source = subscriber->source,
 		.sessions = subscriber->sessions,
 		.ports = subscriber->ports,

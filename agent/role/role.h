@@ -19,6 +19,8 @@ struct role {
 	void (*close)(struct role *role);
 	/* Whether new connections are taken; those there are go on. */
 	void (*drain)(struct role *role, bool on);
+	/* Bindings of datagram mode; on a CPE also those that rest. */
+	unsigned int (*datagram_bindings)(const struct role *role);
 	/* Whether datagrams of bindings flow: beside sessions, what an end waits for. */
 	bool (*datagrams_flow)(struct role *role);
 	/*

@@ -111,7 +111,8 @@ char *report_json_status(const struct status_report *status, size_t *bytes)
 		{"workers", number_json(status->workers)},
 		{"sessions", number_json(status->sessions)},
 		{"max_sessions", number_json(status->max_sessions)},
-		{"held_syns", number_json(status->held_syns)});
+		{"held_syns", number_json(status->held_syns)},
+		{"datagram_bindings", number_json(status->datagram_bindings)});
 
 	return dump(document, bytes);
 }
@@ -276,6 +277,19 @@ static json_t *addr_or_empty_json(const struct plait_addr *addr)
 	return addr->family ? addr_json(addr) : json_string("");
 }
 
+static json_t *datagram_links_json(const struct datagram_link_report *links, unsigned int count)
+{
+	json_t *array = json_array();
+
+	for (unsigned int i = 0; array && i < count; i++)
+		array = append(array, OBJECT({"address", addr_json(&links[i].address)},
+					     {"datagrams_sent", number_json(links[i].sent)},
+					     {"datagrams_received", number_json(links[i].received)},
+					     {"datagrams_lost", number_json(links[i].lost)},
+					     {"datagrams_late", number_json(links[i].late)}));
+	return array;
+}
+
 static json_t *subscriber_element(const void *subscribers, size_t i, uint64_t now_ns)
 {
 	const struct subscriber_report *subscriber =
@@ -291,7 +305,8 @@ static json_t *subscriber_element(const void *subscribers, size_t i, uint64_t no
 		      {"max_sessions", number_json(subscriber->max_sessions)},
 		      {"max_ports", number_json(subscriber->max_ports)},
 		      {"max_blocks", number_json(subscriber->max_blocks)},
-		      {"max_new_sessions_per_s", number_json(subscriber->max_new_per_s)});
+		      {"max_new_sessions_per_s", number_json(subscriber->max_new_per_s)},
+		      {"links", datagram_links_json(subscriber->links, subscriber->link_count)});
 }
 
 char *report_json_subscribers(const struct subscriber_report *subscribers, size_t count,

@@ -78,6 +78,12 @@ def dump(lab, role, name):
     return [entry["formatted"] for entry in json.loads(dumped)]
 
 
+def subscriber_links(lab):
+    """What the concentrator tells of the only subscriber's links, by address."""
+    subscriber, = json.loads(lab.plaitctl("conc", "subscribers", "--json").stdout)["subscribers"]
+    return {link["address"]: link for link in subscriber["links"]}
+
+
 def path_traffic(lab, role):
     """Packets (sent, received) of each path that has had any, by its number."""
     return {entry["key"]: (entry["value"]["sent"], entry["value"]["received"])
@@ -700,6 +706,29 @@ def test_U3_loss_and_order_of_each_link_are_shown():
         assert lost()[0] == 0
         listed = lab.plaitctl("cpe", "links").stdout.splitlines()
         assert "LOST" in listed[0] and "LATE" in listed[0]
+
+
+def test_U3_loss_and_order_of_a_subscriber_s_links_are_shown():
+    """At the concentrator, of what comes up."""
+    with datagrams(cpe={"datagram": {"distribution": "packet"}}, weather_everywhere=True) as lab, \
+            served(lab, lab.SERVER_V4) as (_, client):
+        assert not subscriber_links(lab) and lab.status("conc")["datagram_bindings"] == 0
+        asks(client)
+        for _ in range(4):  # a packet over each link, and a look before anything is lost
+            asks(client)
+        time.sleep(0.3)
+        lab.set_weather(2, "up", loss_percent=30)
+        for _ in range(400):
+            client.send(b"x")
+            time.sleep(0.001)
+        eventually(lambda: 30 <= subscriber_links(lab)["10.2.0.2"]["datagrams_lost"] <= 90,
+                   what="loss")
+        dsl = subscriber_links(lab)["10.1.0.2"]
+        assert dsl["datagrams_lost"] == dsl["datagrams_late"] == 0
+        assert dsl["datagrams_received"] >= 200 and dsl["datagrams_sent"] >= 100
+        assert lab.status("conc")["datagram_bindings"] == 1
+        shown = lab.plaitctl("conc", "subscribers").stdout.splitlines()
+        assert [row.split()[0] for row in shown] == ["NAME", "home-1", "10.1.0.2", "10.2.0.2"]
 
 
 def test_U3_concentrator_is_called_by_the_address_it_has_now():

@@ -37,6 +37,7 @@ static void status(void *owner, struct status_report *out)
 		.sessions = (unsigned int)session_count,
 		.max_sessions = 65536,
 		.held_syns = 1,
+		.datagram_bindings = 12,
 		.kernel = "6.12.1",
 	};
 }
@@ -177,7 +178,10 @@ static long subscribers(void *owner, struct subscriber_report **out)
 					    .max_sessions = 10,
 					    .max_ports = 0,
 					    .max_blocks = 4,
-					    .max_new_per_s = 100};
+					    .max_new_per_s = 100,
+					    .link_count = 2};
+	all[0].links[0] = (struct datagram_link_report){address(3, 0), 5, 4, 3, 2};
+	all[0].links[1] = (struct datagram_link_report){.address = address(5, 0)};
 	strcpy(all[0].name, evil_name);
 	all[1] = (struct subscriber_report){.source = address(9, 0)};
 	return 2;

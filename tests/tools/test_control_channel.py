@@ -117,7 +117,7 @@ def test_status_document(agent):
     assert reply == {'name': 'fake', 'role': 'cpe', 'mode': 'plain', 'handshake': 'faithful',
                      'draining': False, 'version': '9.8.7', 'pid': agent.process.pid, 'kernel': '6.12.1',
                      'uptime_s': 3725.5, 'workers': 4, 'sessions': 2, 'max_sessions': 65536,
-                     'held_syns': 1}
+                     'held_syns': 1, 'datagram_bindings': 12}
 
 
 def test_sessions_document(agent):
@@ -179,10 +179,14 @@ def test_subscribers_document(agent):
     assert ask(agent.connect(), 'subscribers') == {'subscribers': [
         {'name': 'd\x1b]0;x\a\x7fsl', 'source': '192.0.2.7', 'sessions': 9, 'ports': 8, 'blocks': 2,
          'external_ipv4': '192.0.2.64', 'external_ipv6': '', 'max_sessions': 10, 'max_ports': 0,
-         'max_blocks': 4, 'max_new_sessions_per_s': 100},
+         'max_blocks': 4, 'max_new_sessions_per_s': 100, 'links': [
+             {'address': '192.0.2.3', 'datagrams_sent': 5, 'datagrams_received': 4,
+              'datagrams_lost': 3, 'datagrams_late': 2},
+             {'address': '192.0.2.5', 'datagrams_sent': 0, 'datagrams_received': 0,
+              'datagrams_lost': 0, 'datagrams_late': 0}]},
         {'name': '', 'source': '192.0.2.9', 'sessions': 0, 'ports': 0, 'blocks': 0,
          'external_ipv4': '', 'external_ipv6': '', 'max_sessions': 0, 'max_ports': 0,
-         'max_blocks': 0, 'max_new_sessions_per_s': 0}]}
+         'max_blocks': 0, 'max_new_sessions_per_s': 0, 'links': []}]}
 
 
 def test_an_answer_that_is_too_long_is_refused_and_the_client_kept(agent_binary, tmp_path):
@@ -359,17 +363,18 @@ def outcome(result):
 
 def test_status_text(agent, plaitctl):
     assert outcome(plaitctl('status')) == (0, f'''\
-name       fake
-role       cpe
-mode       plain
-handshake  faithful
-draining   no
-version    9.8.7
-kernel     6.12.1
-up for     1 h 02 min
-process    {agent.process.pid}, 4 workers
-sessions   2 of at most 65536
-held SYNs  1
+name               fake
+role               cpe
+mode               plain
+handshake          faithful
+draining           no
+version            9.8.7
+kernel             6.12.1
+up for             1 h 02 min
+process            {agent.process.pid}, 4 workers
+sessions           2 of at most 65536
+held SYNs          1
+datagram bindings  12
 ''', '')
 
 
@@ -424,9 +429,11 @@ ipv6    shared               0       1     0              0     0  2001:db8::/12
 
 def test_subscribers_text(agent, plaitctl):
     assert outcome(plaitctl('subscribers')) == (0, '''\
-NAME                 SOURCE     SESSIONS  PORTS  BLOCKS  EXTERNAL IPv4  EXTERNAL IPv6
-d\\x1b]0;x\\x07\\x7fsl  192.0.2.7   9 of 10      8       2  192.0.2.64     -
--                    192.0.2.9         0      0       0  -              -
+NAME                 SOURCE     SESSIONS  PORTS  BLOCKS  EXTERNAL IPv4  EXTERNAL IPv6  UDP RECEIVED  UDP LOST  UDP LATE
+d\\x1b]0;x\\x07\\x7fsl  192.0.2.7   9 of 10      8       2  192.0.2.64     -                         -         -         -
+                     192.0.2.3                                                                    4         3         2
+                     192.0.2.5                                                                    0         0         0
+-                    192.0.2.9         0      0       0  -              -                         -         -         -
 ''', '')
 
 
