@@ -524,7 +524,7 @@ static size_t links(struct role *role, struct link_report *out, size_t max)
 
 		role_report_interface(role, link->config->interface, &out[count]);
 		report_link(link, &out[count]);
-		datagram_cpe_report_link(&cpe->datagrams, (unsigned int)count, &out[count]);
+		datagram_paths_report_link(&cpe->datagrams.paths, (unsigned int)count, &out[count]);
 		out[count].sessions =
 			count_sessions(sessions, session_count, goes_over, link->config->name);
 	}
