@@ -53,7 +53,7 @@ static __always_inline int without_binding(const struct receiving *in, enum opti
 	return datagram_verdict(XDP_PASS, PLAIT_DATAGRAM_NEW);
 }
 
-static __always_inline int receive(struct xdp_md *ctx)
+static __always_inline int receive(struct xdp_md *ctx, enum sequence sequence)
 {
 	struct receiving in;
 	enum option_found option;
@@ -70,7 +70,7 @@ static __always_inline int receive(struct xdp_md *ctx)
 	in.binding = find_receiver(&in.packet, CONCENTRATOR);
 	if (!in.binding || !find_path(&in, CONCENTRATOR))
 		return without_binding(&in, option);
-	return receive_of_binding(ctx, &in, CONCENTRATOR, option);
+	return receive_of_binding(ctx, &in, CONCENTRATOR, option, sequence);
 }
 
 /*
@@ -108,6 +108,7 @@ int datagram_no_next_hop(struct xdp_md *ctx)
 	if (!in.binding || !find_path(&in, CONCENTRATOR) ||
 	    !bpf_map_lookup_elem(&datagram_senders, &in.remote))
 		return datagram_verdict(XDP_PASS, PLAIT_DATAGRAM_NO_NEXT_HOP);
+	in.packet.is_let_go = is_let_go(ctx);
 	return hairpin(ctx, &in);
 }
 

@@ -96,7 +96,7 @@ static __always_inline int without_option(const struct packet *packet, enum plai
 	return datagram_verdict(XDP_DROP, reason);
 }
 
-static __always_inline int receive(struct xdp_md *ctx)
+static __always_inline int receive(struct xdp_md *ctx, enum sequence sequence)
 {
 	struct receiving in;
 	enum option_found option;
@@ -115,7 +115,7 @@ static __always_inline int receive(struct xdp_md *ctx)
 	in.binding = find_receiver(&in.packet, CPE);
 	if (!in.binding || !find_path(&in, CPE))
 		return receive_of_nobody(ctx, &in, CPE);
-	return receive_of_binding(ctx, &in, CPE, option);
+	return receive_of_binding(ctx, &in, CPE, option, sequence);
 }
 
 SEC("xdp")

@@ -7,6 +7,7 @@
 #ifndef PLAIT_DATAGRAM_H
 #define PLAIT_DATAGRAM_H
 
+#include <linux/bpf.h>
 #include <linux/types.h>
 #include "plait_addr.h"
 
@@ -48,7 +49,8 @@ struct plait_path_set {
 	__u32 first; /* its paths are first ... first + count - 1 of "datagram_paths" */
 	__u8 count;
 	__u8 per_packet; /* 1: each packet takes the next slot; 0: a flow keeps its own */
-	__u8 pad[2];
+	__u8 in_order; /* 1: what is received goes on in the order it was sent in */
+	__u8 pad;
 	/*
 	 * Number of a path in the set, as often as its weight says, spread evenly;
 	 * PLAIT_NO_PATH in all of them while no link works: hosts' UDP then goes direct.
@@ -180,6 +182,8 @@ struct plait_datagram_settings {
 	__u32 fragmentation;
 	__u32 filtering; /* concentrator: enum plait_filtering */
 	__u64 contact_life_ns; /* how long an endpoint hears from whom it has sent to */
+	__u32 tap_ifindex; /* where the agent puts packets before the programs again */
+	__u32 pad;
 };
 
 /*
@@ -197,12 +201,43 @@ struct plait_early_fragment {
 	__u8 frame[PLAIT_EARLY_FRAME_MAX]; /* cut after frame_bytes */
 };
 
+/*
+ * A binding in the map "datagram_order", by its inner end, where packets are put back in
+ * order: by their acknowledgement numbers. The agent adds and removes.
+ */
+struct plait_datagram_order {
+	struct bpf_spin_lock lock; /* for what follows; BPF writes it */
+	__u32 next; /* the number that goes on without waiting; agent: 1 */
+	__u32 kept_to; /* above next: some below this one are with the agent */
+	__u32 pad;
+};
+
+/*
+ * Record of the ring "datagram_reordered": a packet that came before others of its binding,
+ * or behind such. The agent keeps it until its turn has come or it has waited for `reorder`,
+ * and puts it before the programs again at the TAP device, with PLAIT_IN_TURN as source.
+ */
+struct plait_reordered {
+	struct plait_addr inner; /* of the binding */
+	__u32 number;
+	__u32 frame_bytes; /* 0: it has gone on already, and nothing waits for it */
+	__u8 frame[PLAIT_EARLY_FRAME_MAX]; /* cut after frame_bytes */
+};
+
+enum {
+	PLAIT_REORDERED_RING_BYTES = 1 << 22,
+	PLAIT_IN_TURN = 0x75747002, /* first octets of a MAC address, locally administered */
+};
+
+_Static_assert(sizeof(struct plait_datagram_order) == 16, "layout of plait_datagram_order");
+_Static_assert(sizeof(struct plait_reordered) == 28 + PLAIT_EARLY_FRAME_MAX,
+	       "layout of plait_reordered");
 _Static_assert(sizeof(struct plait_datagram_binding) == 64, "layout of plait_datagram_binding");
 _Static_assert(sizeof(struct plait_path_set) == 72, "layout of plait_path_set");
 _Static_assert(sizeof(struct plait_direct_key) == 24, "layout of plait_direct_key");
 _Static_assert(sizeof(struct plait_path) == 64, "layout of plait_path");
 _Static_assert(sizeof(struct plait_path_traffic) == 32, "layout of plait_path_traffic");
-_Static_assert(sizeof(struct plait_datagram_settings) == 16, "layout of plait_datagram_settings");
+_Static_assert(sizeof(struct plait_datagram_settings) == 24, "layout of plait_datagram_settings");
 _Static_assert(sizeof(struct plait_early_fragment) == 16 + PLAIT_EARLY_FRAME_MAX,
 	       "layout of plait_early_fragment");
 _Static_assert(sizeof(struct plait_router) == 40, "layout of plait_router");

@@ -11,6 +11,7 @@
 
 enum {
 	PLAIT_MAX_WORKERS = 64,
+	PLAIT_COUNTER_ROWS = PLAIT_MAX_WORKERS + 2, /* of "agent_counters" */
 	PLAIT_MAX_LISTENERS = 2 * PLAIT_MAX_WORKERS,
 	PLAIT_MAX_POLICY_RULES = 64,
 	PLAIT_POLICY_SLOTS = PLAIT_MAX_POLICY_RULES + 1, /* the last one while all goes direct */

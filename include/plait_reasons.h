@@ -76,6 +76,9 @@
 	X(DATAGRAM_SENT, datagram_sent, "UDP packets sent as TCP-formatted ones") \
 	X(DATAGRAM_SENT_SUMMED, datagram_sent_summed, "the same, whose checksum had to be made from all octets") \
 	X(DATAGRAM_RECEIVED, datagram_received, "TCP-formatted packets that became UDP again") \
+	X(DATAGRAM_OUT_OF_TURN, datagram_out_of_turn, "the same, come before others of their binding: given to the agent, until their turn has come") \
+	X(DATAGRAM_LATE, datagram_late, "the same, come when they were waited for no longer; they go on all the same") \
+	X(DATAGRAM_UNORDERED, datagram_unordered, "the same, which could not be given to the agent: they go on before their turn") \
 	X(DATAGRAM_DIRECT, datagram_direct, "UDP packets of hosts to where nothing is bonded") \
 	X(DATAGRAM_NEW, datagram_new, "packets without a binding, left to the agent") \
 	X(DATAGRAM_HELD, datagram_held, "first packets of bindings held and handed to the agent") \

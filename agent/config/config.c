@@ -522,6 +522,7 @@ static const struct key root_keys[] = {
 	{"congestion_control", walk_word, congestion_words, AT(congestion), FOR_BOTH},
 	{"udp", config_read_udp, NULL, AT(udp), FOR_BOTH},
 	{"fragmentation", walk_word, fragmentation_words, AT(fragmentation), FOR_BOTH},
+	{"reorder", config_read_reorder, NULL, AT(reorder_ms), FOR_BOTH},
 	{"udp_queue", walk_duration, &udp_queue_ms, AT(udp_queue_ms), FOR_BOTH},
 	{"datagram", walk_mapping, &datagram, 0, FOR_BOTH},
 	{"preserve_source", walk_mapping, &preserve, 0, FOR_BOTH},

@@ -160,6 +160,7 @@ struct config {
 	enum config_udp udp;
 	struct config_datagram datagram;
 	enum config_fragmentation fragmentation;
+	uint32_t reorder_ms; /* 0: packets of datagram mode go on as they come; at most 1000 */
 	bool preserve_source_v4, preserve_source_v6;
 	struct config_dscp dscp;
 	bool fastclose_on_expiry;

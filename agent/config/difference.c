@@ -67,6 +67,7 @@ static const struct part parts[] = {
 	PART("limits.subscriber.new_per_second", subscriber_limits.new_per_s, CHANGES),
 	PART("bindings", binding_count, STAYS),
 	PART("bindings", bindings, STAYS),
+	PART("reorder", reorder_ms, STAYS),
 	PART("udp_queue", udp_queue_ms, CHANGES),
 	PART("drain", drain_ms, CHANGES),
 

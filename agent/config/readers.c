@@ -348,6 +348,19 @@ int config_read_udp(struct walk *walk, const struct node *node, void *into, cons
 	return walk_word(walk, node, into, words);
 }
 
+int config_read_reorder(struct walk *walk, const struct node *node, void *into, const void *with)
+{
+	uint32_t ms;
+	int err = walk_duration(walk, node, &ms, NULL);
+
+	if (err)
+		return err;
+	if (ms > 1000)
+		return walk_expected(walk, node, "a time of up to 1s");
+	*(uint32_t *)into = ms;
+	return 0;
+}
+
 int config_read_protocol(struct walk *walk, const struct node *node, void *into, const void *with)
 {
 	unsigned int protocol;

@@ -92,10 +92,12 @@ static bool is_of_its_object(const char *name)
 	return !strcmp(name, "datagram_asides");
 }
 
-static bool is_pinned_map(const char *name)
+static bool is_pinned_map(const struct bpf_map *map)
 {
-	return !strchr(name, '.') && !strstr(name, "scratch") && strcmp(name, "held_syns") &&
-	       strcmp(name, "held_datagrams") && strcmp(name, "datagram_early") &&
+	const char *name = bpf_map__name(map);
+
+	return bpf_map__type(map) != BPF_MAP_TYPE_RINGBUF && !strchr(name, '.') &&
+	       !strstr(name, "scratch") && strcmp(name, "held_syns") &&
 	       strcmp(name, "udp_sockets") && !is_of_its_object(name);
 }
 
@@ -110,7 +112,7 @@ static void unpin_all(const struct dataplane *dataplane, const struct bpf_object
 	struct bpf_map *map;
 
 	bpf_object__for_each_map(map, object) {
-		if (!is_pinned_map(bpf_map__name(map)))
+		if (!is_pinned_map(map))
 			continue;
 		pin_path(dataplane, bpf_map__name(map), path);
 		unlink(path);
@@ -172,7 +174,7 @@ static int choose_pin(const struct dataplane *dataplane, struct bpf_map *map)
 	char path[PATH_MAX / 2];
 	int err;
 
-	if (!is_pinned_map(bpf_map__name(map)))
+	if (!is_pinned_map(map))
 		return 0;
 	pin_path(dataplane, bpf_map__name(map), path);
 	err = make_room(path, map);
@@ -213,7 +215,7 @@ static int map_counters(struct dataplane *dataplane)
 {
 	int fd = bpf_object__find_map_fd_by_name(dataplane->object, "agent_counters");
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	size_t bytes = sizeof(struct plait_agent_counters) * (PLAIT_MAX_WORKERS + 1);
+	size_t bytes = sizeof(struct plait_agent_counters) * PLAIT_COUNTER_ROWS;
 	void *memory;
 
 	bytes = (bytes + page - 1) / page * page;
@@ -598,7 +600,7 @@ void dataplane_read_counters(struct dataplane *dataplane, uint64_t out[PLAIT_REA
 		if (!bpf_map_lookup_elem(dataplane->packet_counters_fd, &reason, a_cpu))
 			for (int cpu = 0; cpu < cpus; cpu++)
 				out[reason] += a_cpu[cpu];
-		for (unsigned int row = 0; row <= PLAIT_MAX_WORKERS; row++)
+		for (unsigned int row = 0; row < PLAIT_COUNTER_ROWS; row++)
 			out[reason] += dataplane->counters[row].count[reason];
 	}
 }

@@ -110,7 +110,10 @@ int dataplane_ring_fd(struct dataplane *dataplane, unsigned int worker);
 /* Borrowed; of either object. Negative errno. */
 int dataplane_map_fd(const struct dataplane *dataplane, const char *map);
 
-/* Row of the agent's counters, shared memory; row `workers` is the main thread's. */
+/*
+ * Row of the agent's counters, shared memory; row `workers` is the main thread's, the one behind
+ * it that of the thread which puts datagrams in order.
+ */
 unsigned long long *dataplane_counters(struct dataplane *dataplane, unsigned int row);
 
 /* What programs and agent counted, added up. */

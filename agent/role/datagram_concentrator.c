@@ -61,7 +61,7 @@ static int publish(struct datagram_concentrator *concentrator, const struct bind
 					       .wan_port = binding->inside.port};
 	struct plait_addr keys[PLAIT_PATHS_MAX];
 	unsigned int count = receivers_of(concentrator, binding, keys);
-	int err = 0;
+	int err = datagram_order_begin(&concentrator->mode.order, &binding->external);
 
 	for (unsigned int i = 0; !err && i < count; i++)
 		err = dataplane_put(dataplane_of(concentrator), "datagram_receivers", &keys[i],
@@ -79,6 +79,7 @@ static void unpublish(struct datagram_concentrator *concentrator, const struct b
 	dataplane_remove(dataplane_of(concentrator), "datagram_senders", &binding->external);
 	for (unsigned int i = 0; i < count; i++)
 		dataplane_remove(dataplane_of(concentrator), "datagram_receivers", &keys[i]);
+	datagram_order_end(&concentrator->mode.order, &binding->external);
 }
 
 static void detach(struct datagram_concentrator *concentrator)
@@ -299,6 +300,8 @@ static int load(struct datagram_concentrator *concentrator)
 		{"datagram_sets", config->max_subscribers},
 		{"datagram_paths", config->max_subscribers * PLAIT_PATHS_MAX},
 		{"datagram_traffic", config->max_subscribers * PLAIT_PATHS_MAX},
+		{"datagram_order", datagram_order_room(config, config->max_bindings)},
+		{"datagram_reordered", datagram_order_room(config, PLAIT_REORDERED_RING_BYTES)},
 		{},
 	};
 	size_t elf_bytes;

@@ -44,9 +44,11 @@ static struct plait_datagram_binding value_of(const struct binding *binding, uin
 static int publish(struct datagram_cpe *cpe, const struct binding *binding, uint32_t set)
 {
 	struct plait_datagram_binding value = value_of(binding, set);
-	int err =
-		dataplane_put(dataplane_of(cpe), "datagram_receivers", &binding->external, &value);
+	int err = datagram_order_begin(&cpe->mode.order, &binding->inside);
 
+	if (!err)
+		err = dataplane_put(dataplane_of(cpe), "datagram_receivers", &binding->external,
+				    &value);
 	if (!err)
 		err = dataplane_put(dataplane_of(cpe), "datagram_senders", &binding->inside,
 				    &value);
@@ -57,6 +59,7 @@ static void unpublish(struct datagram_cpe *cpe, const struct binding *binding)
 {
 	dataplane_remove(dataplane_of(cpe), "datagram_senders", &binding->inside);
 	dataplane_remove(dataplane_of(cpe), "datagram_receivers", &binding->external);
+	datagram_order_end(&cpe->mode.order, &binding->inside);
 }
 
 static uint64_t lifetime_ns(const struct datagram_cpe *cpe)
@@ -184,6 +187,7 @@ static void adopt(void *context, const void *key, const void *value)
 	}
 	binding->sessions = 1;
 	bindings_keep_until(&cpe->bindings, binding, was->last_seen_ns + lifetime_ns(cpe));
+	datagram_order_begin(&cpe->mode.order, key);
 	dataplane_put(dataplane_of(cpe), "datagram_receivers", &port, value);
 }
 
@@ -262,6 +266,9 @@ static int load(struct datagram_cpe *cpe)
 		{"datagram_sets", concentrators},
 		{"datagram_paths", concentrators * PLAIT_PATHS_MAX},
 		{"datagram_traffic", concentrators * PLAIT_PATHS_MAX},
+		{"datagram_order", datagram_order_room(config_of(cpe), bindings)},
+		{"datagram_reordered",
+		 datagram_order_room(config_of(cpe), PLAIT_REORDERED_RING_BYTES)},
 		{},
 	};
 

@@ -69,6 +69,11 @@ static uint32_t told_weight(const struct plait_told *told, const struct plait_ad
 	return 0;
 }
 
+static bool reorders(const struct datagram_customers *customers)
+{
+	return customers->mode->instance->config->reorder_ms != 0;
+}
+
 /* As the CPE has it; if that leaves none, as it was: whoever sends knows better than nobody. */
 static void take_told(struct datagram_customers *customers, uint32_t subscriber)
 {
@@ -87,19 +92,21 @@ static void take_told(struct datagram_customers *customers, uint32_t subscriber)
 	if (!sum)
 		return;
 	customer->set.per_packet = value.told.per_packet != 0;
+	customer->set.in_order = customer->set.per_packet && reorders(customers);
 	slots_fill(weights, customer->set.count, customer->set.slot);
 	if (memcmp(&before, &customer->set, sizeof(before)))
 		put_set(customers, subscriber);
 }
 
 /* Until the CPE tells: those of the family that packets come in, alike. */
-static void fill(struct customer *customer)
+static void fill(const struct datagram_customers *customers, struct customer *customer)
 {
 	uint32_t weights[PLAIT_PATHS_MAX] = {};
 
 	for (unsigned int i = 0; i < customer->set.count; i++)
 		weights[i] = customer->path[i].remote.family == customer->family;
 	slots_fill(weights, customer->set.count, customer->set.slot);
+	customer->set.in_order = reorders(customers); /* its packets may take any */
 	customer->heard_ns = 0;
 }
 
@@ -169,7 +176,7 @@ void datagram_customers_learn(struct datagram_customers *customers, uint32_t sub
 	}
 	if (at >= 0)
 		put_path(customers, subscriber, (unsigned int)at);
-	fill(customer);
+	fill(customers, customer);
 	put_set(customers, subscriber);
 }
 
@@ -191,7 +198,7 @@ static void begin_customer(struct datagram_customers *customers, uint32_t subscr
 	}
 	customer->family = packet->source.family;
 	customer->set.first = path_number(subscriber, 0);
-	fill(customer);
+	fill(customers, customer);
 	put_set(customers, subscriber);
 	customer->active = customers->active_count;
 	customers->active[customers->active_count++] = subscriber;

@@ -183,6 +183,7 @@ void datagram_mode_close(struct datagram_mode *mode)
 	if (!mode->instance)
 		return;
 	datagram_mode_detach(mode);
+	datagram_order_close(&mode->order);
 	datagram_fragments_close(&mode->fragments);
 	if (mode->tap_program_fd >= 0)
 		close(mode->tap_program_fd);
@@ -294,7 +295,8 @@ int datagram_mode_configure(struct datagram_mode *mode)
 	const struct plait_datagram_settings settings = {
 		.fragmentation = config->fragmentation == FRAGMENTATION_ON,
 		.filtering = config->datagram.filtering,
-		.contact_life_ns = config->lifetimes.udp_ms * NS_PER_MS};
+		.contact_life_ns = config->lifetimes.udp_ms * NS_PER_MS,
+		.tap_ifindex = mode->tap_ifindex};
 	uint32_t zero = 0;
 
 	return dataplane_put(mode->instance->dataplane, "datagram_settings", &zero, &settings);
@@ -308,13 +310,17 @@ int datagram_mode_load(struct datagram_mode *mode, const void *elf, size_t elf_b
 			 "loading XDP programs");
 
 	if (!err)
-		err = failed(datagram_mode_configure(mode), "settings");
-	if (!err)
 		err = failed(open_tap(mode), "TAP device");
+	if (!err)
+		err = failed(datagram_mode_configure(mode), "settings");
 	if (!err)
 		err = failed(datagram_fragments_open(&mode->fragments, mode->instance, mode->loop,
 						     put_copy, mode),
 			     "fragments");
+	if (!err)
+		err = failed(datagram_order_open(&mode->order, mode->instance, mode->tap_fd,
+						 mode->tap_mac),
+			     "putting packets in order");
 	if (err)
 		return err;
 	mode->tap_program_fd = attach_as(mode, program, mode->tap, mode->tap_ifindex, XDP_GENERIC);

@@ -9,6 +9,7 @@
 #define PLAIT_ROLE_DATAGRAM_MODE_H
 
 #include "datagram_fragments.h"
+#include "datagram_order.h"
 #include "instance.h"
 #include "plait_datagram.h"
 #include "table/bindings.h"
@@ -48,6 +49,7 @@ struct datagram_mode {
 	int timer_fd;
 	struct loop_watch timer_watch;
 	struct datagram_fragments fragments;
+	struct datagram_order order;
 	uint32_t flowing; /* slot of the binding that datagram_mode_flows() has found last */
 	struct waiting_packet waiting[DATAGRAM_WAITING_MAX];
 };

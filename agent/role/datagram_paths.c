@@ -174,6 +174,8 @@ static void refresh_set(struct datagram_paths *paths, unsigned int number)
 		.first = path_number(to < 0 ? number : (unsigned int)to, 0),
 		.count = (uint8_t)paths->links->count,
 		.per_packet = config_of(paths)->datagram.distribution == DISTRIBUTION_PACKET,
+		.in_order = config_of(paths)->datagram.distribution == DISTRIBUTION_PACKET &&
+			    config_of(paths)->reorder_ms,
 	};
 
 	if (to >= 0)

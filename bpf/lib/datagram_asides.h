@@ -13,6 +13,7 @@ int datagram_long(struct xdp_md *ctx);
 int datagram_fragment_out(struct xdp_md *ctx);
 int datagram_fragment_in(struct xdp_md *ctx);
 int datagram_no_next_hop(struct xdp_md *ctx);
+int datagram_in_order(struct xdp_md *ctx);
 int DATAGRAM_RECEIVER(struct xdp_md *ctx);
 int DATAGRAM_SENDER(struct xdp_md *ctx);
 
@@ -20,6 +21,7 @@ enum aside {
 	ASIDE_LONG,
 	ASIDE_FRAGMENT_OUT,
 	ASIDE_FRAGMENT_IN,
+	ASIDE_IN_ORDER,
 	ASIDE_NO_NEXT_HOP, /* of a binding, once it is UDP */
 	ASIDE_WHOLE,
 	ASIDE_SENDER,
@@ -36,6 +38,7 @@ struct {
 					     [ASIDE_FRAGMENT_OUT] = &datagram_fragment_out,
 					     [ASIDE_FRAGMENT_IN] = &datagram_fragment_in,
 					     [ASIDE_NO_NEXT_HOP] = &datagram_no_next_hop,
+					     [ASIDE_IN_ORDER] = &datagram_in_order,
 					     [ASIDE_WHOLE] = &DATAGRAM_RECEIVER,
 					     [ASIDE_SENDER] = &DATAGRAM_SENDER}};
 

@@ -58,6 +58,15 @@ static __always_inline int put_fragment(struct xdp_md *ctx, const struct packet 
 	return bpf_redirect(hop->ifindex, 0);
 }
 
+/* Where packets are put in order: this one is where it belongs. */
+static __always_inline void take_number(struct xdp_md *ctx, const struct receiving *in)
+{
+	const struct tcp_formatted *tcp = l4_of(ctx, &in->packet);
+
+	if (in->packet.has_turn && !ends_before(ctx, (void *)tcp + TCP_V4_BYTES))
+		pass_by(in->binding, bpf_ntohl(tcp->acknowledgement));
+}
+
 /* Of a datagram that came in fragments, what the first says of it. udp_bytes: of the whole. */
 static __always_inline enum plait_reason decide_apart(struct receiving *in, struct noting *noting,
 						      enum role role, __u32 udp_bytes)
@@ -109,6 +118,7 @@ static __always_inline enum plait_reason decide_receiving(struct xdp_md *ctx, st
 		return PLAIT_DATAGRAM_OPTION;
 	if (window != DATAGRAM_TCP_WINDOW) {
 		*udp_bytes = window;
+		take_number(ctx, in);
 		return decide_apart(in, noting, role, window);
 	}
 	if (!fragmentation_is_on())

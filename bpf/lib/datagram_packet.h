@@ -58,6 +58,8 @@ struct packet {
 	__u8 family, traffic_class, ttl;
 	bool has_extras; /* IP options, or extension headers */
 	bool has_wrong_checksum; /* of IPv4's header */
+	bool has_turn; /* others of its binding go before it and behind it */
+	bool is_let_go; /* by the agent, as its turn has come */
 };
 
 /* A whole word at once, as it will be read: octet by octet would cost a wait. */

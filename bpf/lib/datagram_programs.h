@@ -6,14 +6,20 @@
 SEC("xdp")
 int DATAGRAM_RECEIVER(struct xdp_md *ctx)
 {
-	return receive(ctx);
+	return receive(ctx, AS_IT_COMES);
+}
+
+SEC("xdp")
+int datagram_in_order(struct xdp_md *ctx)
+{
+	return receive(ctx, IN_ORDER);
 }
 
 /* An interface that is both has room for one program; and what the agent had held. */
 SEC("xdp")
 int datagram_both(struct xdp_md *ctx)
 {
-	int verdict = receive(ctx);
+	int verdict = receive(ctx, AS_IT_COMES);
 
 	return verdict == XDP_PASS ? aside(ctx, ASIDE_SENDER, XDP_PASS) : verdict;
 }

@@ -5,6 +5,7 @@
 
 #include "datagram_asides.h"
 #include "datagram_maps.h"
+#include "datagram_order.h"
 #include "datagram_packet.h"
 #include "datagram_wire.h"
 #include "forbidden.h"
@@ -20,6 +21,9 @@ struct receiving {
 
 /* Each role's file has it: what else it does when a packet becomes UDP. */
 static __always_inline void on_received(const struct receiving *in, __u64 now_ns);
+
+/* IN_ORDER: in a program of its own, which the other one comes to. */
+enum sequence { AS_IT_COMES, IN_ORDER };
 
 static __always_inline struct plait_datagram_binding *find_receiver(const struct packet *packet,
 								    enum role role)
@@ -58,6 +62,7 @@ static __always_inline bool find_path(struct receiving *in, enum role role)
 		path = bpf_map_lookup_elem(&datagram_paths, &index);
 		if (path && is_of_path(&in->packet, path, role)) {
 			in->traffic = bpf_map_lookup_elem(&datagram_traffic, &index);
+			in->packet.has_turn = set->in_order;
 			return in->traffic;
 		}
 	}
@@ -169,7 +174,8 @@ static __always_inline bool become_udp(struct xdp_md *ctx, struct receiving *in,
 	    (tcp_bytes == TCP_V6_BYTES && ends_before(ctx, tcp + 1)))
 		return false;
 	sum = tcp_payload_sum(&in->packet, tcp, tcp_bytes);
-	measure(in->traffic, bpf_ntohl(tcp->sequence));
+	if (!in->packet.is_let_go)
+		measure(in->traffic, bpf_ntohl(tcp->sequence));
 	account(in, ip_bytes, now_ns);
 	make_udp(header, header->l4_bytes, sum, &udp);
 	return resize(ctx, &in->packet,
@@ -189,9 +195,28 @@ static __always_inline int receive_by(struct xdp_md *ctx, struct receiving *in,
 	return bpf_redirect(hop->ifindex, 0);
 }
 
+/* False: its turn has not come, and the agent has it. */
+static __always_inline bool takes_turn(struct xdp_md *ctx, struct receiving *in)
+{
+	const struct tcp_formatted *tcp = l4_of(ctx, &in->packet);
+	__u32 sequence;
+
+	in->packet.is_let_go = is_let_go(ctx);
+	if (ends_before(ctx, (void *)tcp + TCP_V4_BYTES))
+		return true;
+	sequence = bpf_ntohl(tcp->sequence);
+	if (is_its_turn(ctx, &in->binding->inner, bpf_ntohl(tcp->acknowledgement),
+			in->packet.is_let_go))
+		return true;
+	if (!in->packet.is_let_go)
+		measure(in->traffic, sequence);
+	return false;
+}
+
 /* A TCP-formatted packet of a binding, not yet found good. */
 static __always_inline int receive_of_binding(struct xdp_md *ctx, struct receiving *in,
-					      enum role role, enum option_found option)
+					      enum role role, enum option_found option,
+					      enum sequence sequence)
 {
 	enum plait_reason fault = tcp_fault(in, option);
 	const struct plait_addr *inner = &in->binding->inner;
@@ -206,6 +231,10 @@ static __always_inline int receive_of_binding(struct xdp_md *ctx, struct receivi
 		return datagram_verdict(XDP_DROP, fault);
 	if (in->remote.family != inner->family)
 		return datagram_verdict(XDP_DROP, PLAIT_DATAGRAM_OPTION);
+	if (sequence == AS_IT_COMES && in->packet.has_turn)
+		return aside(ctx, ASIDE_IN_ORDER, XDP_PASS);
+	if (sequence == IN_ORDER && !takes_turn(ctx, in))
+		return datagram_verdict(XDP_DROP, PLAIT_DATAGRAM_OUT_OF_TURN);
 	header.l4_bytes =
 		in->packet.l4_bytes - tcp_formatted_bytes(&in->remote) + sizeof(struct udphdr);
 	now_ns = bpf_ktime_get_ns();

@@ -24,7 +24,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, PLAIT_MAX_WORKERS + 1);
+	__uint(max_entries, PLAIT_COUNTER_ROWS);
 	__type(key, __u32);
 	__type(value, struct plait_agent_counters);
 } agent_counters SEC(".maps");

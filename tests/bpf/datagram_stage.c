@@ -180,6 +180,24 @@ static void put_links(const struct stage *stage)
 	}
 }
 
+struct plait_addr datagram_inner_end(const struct stage *stage, const struct datagram_inner *inner)
+{
+	return role_of(stage) == CPE ? packet_addr(inner->host, inner->host_port)
+				     : packet_addr(inner->external, inner->external_port);
+}
+
+void datagram_put_in_order(const struct stage *stage, uint32_t next)
+{
+	const struct plait_path_set set = {.count = 2, .per_packet = 1, .in_order = 1};
+	const struct plait_datagram_settings settings = {.tap_ifindex = stage_ifindex("wan0")};
+	const struct plait_datagram_order order = {.next = next, .kept_to = next};
+	const struct plait_addr inner = datagram_inner_end(stage, &datagram_inners[0]);
+
+	datagram_put_set(stage, 0, &set);
+	stage_put(stage, "datagram_settings", &(uint32_t){0}, &settings);
+	stage_put(stage, "datagram_order", &inner, &order);
+}
+
 void datagram_put_binding(const struct stage *stage, const struct datagram_inner *from)
 {
 	bool cpe = role_of(stage) == CPE;
@@ -187,8 +205,7 @@ void datagram_put_binding(const struct stage *stage, const struct datagram_inner
 						 .wan_port = htons(from->wan_port)};
 	struct plait_addr receiver = {.port = binding.wan_port};
 
-	binding.inner = cpe ? packet_addr(from->host, from->host_port)
-			    : packet_addr(from->external, from->external_port);
+	binding.inner = datagram_inner_end(stage, from);
 	stage_put(stage, "datagram_senders", &binding.inner, &binding);
 	if (cpe) {
 		stage_put(stage, "datagram_receivers", &receiver, &binding);

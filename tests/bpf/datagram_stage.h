@@ -55,6 +55,13 @@ struct plait_datagram_binding datagram_binding(const struct stage *stage, const 
 					       const char *address, uint16_t port);
 void datagram_put_direct(const struct stage *stage, const char *text, unsigned int bits);
 
+/*
+ * From now on what is received goes on in order, of the IPv4 binding, beginning with next. The
+ * agent's packets come by wan0, as all do in test runs.
+ */
+void datagram_put_in_order(const struct stage *stage, uint32_t next);
+struct plait_addr datagram_inner_end(const struct stage *stage, const struct datagram_inner *inner);
+
 /* plait_datagram_settings.fragmentation. */
 void datagram_put_fragmentation(const struct stage *stage, bool on);
 /* plait_datagram_settings.filtering, and for how long. */

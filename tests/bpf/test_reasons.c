@@ -439,6 +439,27 @@ static void run_datagram_filter(bool seen[PLAIT_REASON_COUNT])
 	add_seen(stage, seen);
 }
 
+static void run_datagram_order(bool seen[PLAIT_REASON_COUNT])
+{
+	static const struct {
+		uint32_t number;
+		size_t bytes;
+	} packets[] = {{5, 10}, {3, 10}, {7, 10}, {8, PLAIT_EARLY_FRAME_MAX}};
+	struct stage *stage = datagram_open(CPE);
+
+	datagram_put_in_order(stage, 5);
+	for (size_t i = 0; i < sizeof(packets) / sizeof(packets[0]); i++) {
+		const struct recipe tcp = {DATAGRAM_LEG, .options = PM_OPTION("\xec", "5"),
+					   .ack = packets[i].number,
+					   .payload = {long_payload, packets[i].bytes}};
+		struct packet packet = packet_build(&tcp), out;
+
+		datagram_verdict_of(stage, "datagram_link", &packet, &out);
+	}
+	stage_counted(stage);
+	add_seen(stage, seen);
+}
+
 /* All of bpf/, comments and all: no comment there names a reason in capitals. */
 static char *sources(void)
 {
@@ -489,6 +510,7 @@ Test(reasons, each_that_a_program_counts_is_provoked)
 	run_datagram(seen);
 	run_datagram_fragments(seen);
 	run_datagram_filter(seen);
+	run_datagram_order(seen);
 	for (int reason = 0; reason < PLAIT_REASON_COUNT; reason++)
 		cr_expect_eq(seen[reason], names(text, words[reason]), "%s: %s", words[reason],
 			     seen[reason] ? "counted, but not named" : "named, but never counted");
