@@ -9,22 +9,11 @@
 #define DATAGRAM_SENDER   datagram_internet
 
 #include "lib/allowed.h"
-#include "lib/datagram_filter.h"
 #include "lib/datagram_fragment_receive.h"
 #include "lib/datagram_fragment_send.h"
 #include "lib/datagram_receive.h"
 #include "lib/datagram_send.h"
 #include "lib/prefixes.h"
-
-static __always_inline void on_received(const struct receiving *in, __u64 now_ns)
-{
-	note_contact(&in->binding->inner, &in->remote, now_ns);
-}
-
-static __always_inline bool is_let_in(const struct packet *packet)
-{
-	return is_contact(&packet->destination, &packet->source);
-}
 
 static __always_inline int without_option(const struct packet *packet, enum option_found option)
 {
@@ -128,7 +117,7 @@ int datagram_internet(struct xdp_md *ctx)
 		return XDP_PASS; /* stream mode's, or nobody's: the kernel knows */
 	if (is_forbidden(&out.packet.source) || !out.packet.source.port)
 		return datagram_verdict(XDP_DROP, PLAIT_DATAGRAM_FORBIDDEN);
-	if (!is_let_in(&out.packet))
+	if (!is_let_in(out.binding, &out.packet.source))
 		return datagram_verdict(XDP_DROP, PLAIT_DATAGRAM_FILTERED);
 	return send_of_binding(ctx, &out, CONCENTRATOR);
 }

@@ -26,16 +26,6 @@ struct {
 	__type(value, __u8);
 } datagram_direct SEC(".maps");
 
-/* Whom a host hears from is the concentrator's to say. */
-static __always_inline void on_received(const struct receiving *in, __u64 now_ns)
-{
-}
-
-static __always_inline bool is_let_in(const struct packet *packet)
-{
-	return true;
-}
-
 /* A host's port that is bonded for one remote may not be for another. */
 static __always_inline bool policy_bonds(const struct packet *packet)
 {

@@ -38,7 +38,8 @@ struct plait_datagram_binding {
 	struct plait_addr inner; /* agent, once */
 	__u32 set; /* agent; index in "datagram_sets": of the CPE's links */
 	__be16 wan_port; /* agent, once */
-	__u8 pad[6];
+	__u8 filtering; /* agent, once; enum plait_filtering */
+	__u8 pad[5];
 };
 
 /*
@@ -180,10 +181,8 @@ struct plait_datagram_settings {
 	 * (plain-mode-08 §5.3); 0: it goes direct, and such fragments are the kernel's
 	 */
 	__u32 fragmentation;
-	__u32 filtering; /* concentrator: enum plait_filtering */
-	__u64 contact_life_ns; /* how long an endpoint hears from whom it has sent to */
 	__u32 tap_ifindex; /* where the agent puts packets before the programs again */
-	__u32 pad;
+	__u64 contact_life_ns; /* how long an endpoint hears from whom it has sent to */
 };
 
 /*
@@ -237,7 +236,7 @@ _Static_assert(sizeof(struct plait_path_set) == 72, "layout of plait_path_set");
 _Static_assert(sizeof(struct plait_direct_key) == 24, "layout of plait_direct_key");
 _Static_assert(sizeof(struct plait_path) == 64, "layout of plait_path");
 _Static_assert(sizeof(struct plait_path_traffic) == 32, "layout of plait_path_traffic");
-_Static_assert(sizeof(struct plait_datagram_settings) == 24, "layout of plait_datagram_settings");
+_Static_assert(sizeof(struct plait_datagram_settings) == 16, "layout of plait_datagram_settings");
 _Static_assert(sizeof(struct plait_early_fragment) == 16 + PLAIT_EARLY_FRAME_MAX,
 	       "layout of plait_early_fragment");
 _Static_assert(sizeof(struct plait_router) == 40, "layout of plait_router");

@@ -54,11 +54,13 @@ static unsigned int receivers_of(const struct datagram_concentrator *concentrato
 /* Receivers before the sender: it is known who may send before anybody can be answered. */
 static int publish(struct datagram_concentrator *concentrator, const struct binding *binding)
 {
-	struct plait_datagram_binding value = {.created_ns = binding->since_ns,
-					       .last_seen_ns = clock_now_ns(),
-					       .inner = binding->external,
-					       .set = customer_of(binding),
-					       .wan_port = binding->inside.port};
+	struct plait_datagram_binding value = {
+		.created_ns = binding->since_ns,
+		.last_seen_ns = clock_now_ns(),
+		.inner = binding->external,
+		.set = customer_of(binding),
+		.filtering = (__u8)config_of(concentrator)->datagram.filtering,
+		.wan_port = binding->inside.port};
 	struct plait_addr keys[PLAIT_PATHS_MAX];
 	unsigned int count = receivers_of(concentrator, binding, keys);
 	int err = datagram_order_begin(&concentrator->mode.order, &binding->external);

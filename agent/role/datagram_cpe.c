@@ -263,6 +263,7 @@ static int load(struct datagram_cpe *cpe)
 	const unsigned int bindings = config->port_last - config->port_first + 1U;
 	const struct dataplane_size sizes[] = {
 		{"datagram_receivers", bindings},
+		{"datagram_contacts", 1}, /* whom hosts hear from the concentrator says */
 		{"datagram_sets", concentrators},
 		{"datagram_paths", concentrators * PLAIT_PATHS_MAX},
 		{"datagram_traffic", concentrators * PLAIT_PATHS_MAX},

@@ -294,7 +294,6 @@ int datagram_mode_configure(struct datagram_mode *mode)
 	const struct config *config = mode->instance->config;
 	const struct plait_datagram_settings settings = {
 		.fragmentation = config->fragmentation == FRAGMENTATION_ON,
-		.filtering = config->datagram.filtering,
 		.contact_life_ns = config->lifetimes.udp_ms * NS_PER_MS,
 		.tap_ifindex = mode->tap_ifindex};
 	uint32_t zero = 0;

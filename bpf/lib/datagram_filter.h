@@ -18,21 +18,21 @@ struct {
 	__type(value, __u64);
 } datagram_contacts SEC(".maps");
 
-static __always_inline struct plait_contact
-contact_of(const struct plait_addr *external, const struct plait_addr *remote, __u32 filtering)
+static __always_inline struct plait_contact contact_of(const struct plait_datagram_binding *binding,
+						       const struct plait_addr *remote)
 {
-	struct plait_contact contact = {.external = *external, .remote = *remote};
+	struct plait_contact contact = {.external = binding->inner, .remote = *remote};
 
-	if (filtering == PLAIT_FILTERING_ADDRESS_DEPENDENT)
+	if (binding->filtering == PLAIT_FILTERING_ADDRESS_DEPENDENT)
 		contact.remote.port = 0;
 	return contact;
 }
 
 /* By itself: those that call it have no stack left for a key. */
-static __noinline void keep_contact(const struct plait_addr *external,
-				    const struct plait_addr *remote, __u32 filtering, __u64 now_ns)
+static __noinline void keep_contact(const struct plait_datagram_binding *binding,
+				    const struct plait_addr *remote, __u64 now_ns)
 {
-	struct plait_contact contact = contact_of(external, remote, filtering);
+	struct plait_contact contact = contact_of(binding, remote);
 	__u64 *sent_ns = bpf_map_lookup_elem(&datagram_contacts, &contact);
 
 	if (sent_ns)
@@ -41,27 +41,27 @@ static __noinline void keep_contact(const struct plait_addr *external,
 		bpf_map_update_elem(&datagram_contacts, &contact, &now_ns, BPF_ANY);
 }
 
-static __always_inline void note_contact(const struct plait_addr *external,
+static __always_inline void note_contact(const struct plait_datagram_binding *binding,
 					 const struct plait_addr *remote, __u64 now_ns)
 {
-	const struct plait_datagram_settings *settings = datagram_settings_now();
-
-	if (settings && settings->filtering)
-		keep_contact(external, remote, settings->filtering, now_ns);
+	if (binding->filtering)
+		keep_contact(binding, remote, now_ns);
 }
 
-static __always_inline bool is_contact(const struct plait_addr *external,
-				       const struct plait_addr *remote)
+static __noinline bool is_contact(const struct plait_datagram_binding *binding,
+				  const struct plait_addr *remote)
 {
 	const struct plait_datagram_settings *settings = datagram_settings_now();
-	struct plait_contact contact;
-	const __u64 *sent_ns;
+	struct plait_contact contact = contact_of(binding, remote);
+	const __u64 *sent_ns = bpf_map_lookup_elem(&datagram_contacts, &contact);
 
-	if (!settings || !settings->filtering)
-		return true;
-	contact = contact_of(external, remote, settings->filtering);
-	sent_ns = bpf_map_lookup_elem(&datagram_contacts, &contact);
-	return sent_ns && bpf_ktime_get_ns() < *sent_ns + settings->contact_life_ns;
+	return settings && sent_ns && bpf_ktime_get_ns() < *sent_ns + settings->contact_life_ns;
+}
+
+static __always_inline bool is_let_in(const struct plait_datagram_binding *binding,
+				      const struct plait_addr *remote)
+{
+	return !binding->filtering || is_contact(binding, remote);
 }
 
 #endif

@@ -186,7 +186,7 @@ decide_sending(struct xdp_md *ctx, struct sending_piece *it, struct noting *noti
 	fault = first_fault(packet, udp);
 	if (fault != PLAIT_REASON_COUNT)
 		return fault;
-	if (!is_let_in(packet))
+	if (!is_let_in(it->out.binding, remote_of(packet, role)))
 		return PLAIT_DATAGRAM_FILTERED;
 	if (packet->ttl <= 1)
 		return role == CPE ? leave(noting, PLAIT_DATAGRAM_TTL_LEFT) : PLAIT_DATAGRAM_TTL;

@@ -4,6 +4,7 @@
 #define PLAIT_BPF_DATAGRAM_RECEIVE_H
 
 #include "datagram_asides.h"
+#include "datagram_filter.h"
 #include "datagram_maps.h"
 #include "datagram_order.h"
 #include "datagram_packet.h"
@@ -18,9 +19,6 @@ struct receiving {
 	struct plait_datagram_binding *binding;
 	struct plait_path_traffic *traffic;
 };
-
-/* Each role's file has it: what else it does when a packet becomes UDP. */
-static __always_inline void on_received(const struct receiving *in, __u64 now_ns);
 
 /* IN_ORDER: in a program of its own, which the other one comes to. */
 enum sequence { AS_IT_COMES, IN_ORDER };
@@ -118,7 +116,7 @@ static __always_inline void account(struct receiving *in, __u32 ip_bytes, __u64 
 	__sync_fetch_and_add(&in->binding->packets, 1);
 	__sync_fetch_and_add(&in->binding->bytes, ip_bytes);
 	in->binding->last_seen_ns = now_ns;
-	on_received(in, now_ns);
+	note_contact(in->binding, &in->remote, now_ns);
 }
 
 /* The payload's sum, from the TCP checksum. */

@@ -4,6 +4,7 @@
 #define PLAIT_BPF_DATAGRAM_SEND_H
 
 #include "datagram_asides.h"
+#include "datagram_filter.h"
 #include "datagram_maps.h"
 #include "datagram_packet.h"
 #include "datagram_wire.h"
@@ -31,9 +32,6 @@ static __always_inline const struct plait_addr *remote_of(const struct packet *p
 {
 	return role == CPE ? &packet->destination : &packet->source;
 }
-
-/* Each role's file has it: whether the binding takes UDP from there. */
-static __always_inline bool is_let_in(const struct packet *packet);
 
 /* What is wrong with one of ours, whole; PLAIT_REASON_COUNT: nothing. */
 static __always_inline enum plait_reason udp_fault(struct xdp_md *ctx, const struct packet *packet)

@@ -29,6 +29,8 @@ const struct datagram_inner datagram_inners[2] = {
 
 static struct stage stages[2];
 
+static enum plait_filtering put_filtering; /* of bindings from here on */
+
 static enum stage_role role_of(const struct stage *stage)
 {
 	return stage == &stages[CONCENTRATOR] ? CONCENTRATOR : CPE;
@@ -78,10 +80,12 @@ void datagram_put_fragmentation(const struct stage *stage, bool on)
 void datagram_put_filtering(const struct stage *stage, enum plait_filtering filtering,
 			    uint64_t life_ns)
 {
-	struct plait_datagram_settings settings = {.filtering = filtering,
-						   .contact_life_ns = life_ns};
+	struct plait_datagram_settings settings = {.contact_life_ns = life_ns};
 
 	stage_put(stage, "datagram_settings", &(uint32_t){0}, &settings);
+	put_filtering = filtering;
+	for (int i = 0; i < 2; i++)
+		datagram_put_binding(stage, &datagram_inners[i]);
 }
 
 void datagram_expect_packet(const struct packet *got, const struct packet *expected)
@@ -202,7 +206,8 @@ void datagram_put_binding(const struct stage *stage, const struct datagram_inner
 {
 	bool cpe = role_of(stage) == CPE;
 	struct plait_datagram_binding binding = {.created_ns = 1,
-						 .wan_port = htons(from->wan_port)};
+						 .wan_port = htons(from->wan_port),
+						 .filtering = (uint8_t)put_filtering};
 	struct plait_addr receiver = {.port = binding.wan_port};
 
 	binding.inner = datagram_inner_end(stage, from);

@@ -64,7 +64,7 @@ struct plait_addr datagram_inner_end(const struct stage *stage, const struct dat
 
 /* plait_datagram_settings.fragmentation. */
 void datagram_put_fragmentation(const struct stage *stage, bool on);
-/* plait_datagram_settings.filtering, and for how long. */
+/* Of all bindings, also of those that are put from here on, and for how long. */
 void datagram_put_filtering(const struct stage *stage, enum plait_filtering filtering,
 			    uint64_t life_ns);
 /* What a path takes. */
