@@ -27,6 +27,10 @@ const struct datagram_inner datagram_inners[2] = {
 	{"fd00:1::2", "2001:db8:e::1", "2001:db8:f::7", 5000, 40102, 7002, 53},
 };
 
+const char *const datagram_senders[2] = {"datagram_lan", "datagram_internet"};
+const char *const datagram_receivers[2] = {"datagram_link", "datagram_customer"};
+const uint8_t datagram_macs[12] = {2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1};
+
 static struct stage stages[2];
 
 static enum plait_filtering put_filtering; /* of bindings from here on */
@@ -420,4 +424,34 @@ struct recipe datagram_from_remote(const struct datagram_inner *inner)
 			       .to = inner->external,
 			       .to_port = inner->external_port,
 			       .payload = TEXT("a datagram")};
+}
+
+struct recipe datagram_to_send(enum stage_role role, const struct datagram_inner *inner)
+{
+	return role == CPE ? datagram_from_host(inner) : datagram_from_remote(inner);
+}
+
+struct recipe datagram_received(enum stage_role role, const struct datagram_inner *inner)
+{
+	struct recipe out = role == CPE ? datagram_from_remote(inner) : datagram_from_host(inner);
+
+	if (role == CPE) {
+		out.to = inner->host;
+		out.to_port = inner->host_port;
+	} else {
+		out.from = inner->external;
+		out.from_port = inner->external_port;
+	}
+	out.macs = datagram_macs;
+	return out;
+}
+
+struct octets datagram_payload(size_t count)
+{
+	static uint8_t filling[4096];
+
+	cr_assert_leq(count, sizeof(filling));
+	for (size_t i = 0; i < sizeof(filling); i++)
+		filling[i] = (uint8_t)(i * 7 + i / 256);
+	return (struct octets){filling, count};
 }

@@ -18,6 +18,11 @@
 
 enum { LINK_V4 = 0, LINK_V6 = 1, DATAGRAM_PORT = 6825, PATH_MTU = 3400 };
 
+#define BOTH_ROLES(role) for (enum stage_role role = CPE; role <= CONCENTRATOR; role++)
+
+/* The program of each role that makes TCP-formatted packets, and the one that undoes it. */
+extern const char *const datagram_senders[2], *const datagram_receivers[2];
+
 /* What both are called in ICMP errors. */
 #define ROUTER_V4 "10.0.0.1"
 #define ROUTER_V6 "fd00:1::1"
@@ -32,6 +37,17 @@ extern const struct datagram_inner datagram_inners[2];
 /* UDP of that binding to and from its remote. */
 struct recipe datagram_from_host(const struct datagram_inner *inner);
 struct recipe datagram_from_remote(const struct datagram_inner *inner);
+
+/* UDP as it comes to that role's sender, and as its receiver puts it out, but for what a
+ * header inherits. */
+struct recipe datagram_to_send(enum stage_role role, const struct datagram_inner *inner);
+struct recipe datagram_received(enum stage_role role, const struct datagram_inner *inner);
+
+/* So many octets, each another than its neighbours; the count may be changed, to 4096 at most. */
+struct octets datagram_payload(size_t count);
+
+/* The MAC addresses of what goes to the LAN or the internet. */
+extern const uint8_t datagram_macs[12];
 
 /* What becomes of a frame on its way. */
 struct conversion {

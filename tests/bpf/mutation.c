@@ -4,14 +4,23 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 static uint32_t random_state = 0x706c6169;
 
-void any_seed(uint32_t seed)
+static unsigned long from_environment(const char *name, unsigned long otherwise)
 {
-	random_state = seed;
+	const char *text = getenv(name);
+
+	return text ? strtoul(text, NULL, 0) : otherwise;
+}
+
+unsigned long any_begin(unsigned long otherwise)
+{
+	random_state = (uint32_t)from_environment("PLAIT_FUZZ_SEED", random_state);
+	return from_environment("PLAIT_FUZZ_PACKETS", otherwise);
 }
 
 uint32_t any(uint32_t below)

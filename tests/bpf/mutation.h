@@ -5,9 +5,14 @@
 
 #include "packet.h"
 
-/* The same in every run, but for another seed, which is not 0. */
-void any_seed(uint32_t seed);
+/* The same in every run. */
 uint32_t any(uint32_t below);
+
+/*
+ * Chance begins where PLAIT_FUZZ_SEED has it, which is not 0. Returns how many to try:
+ * PLAIT_FUZZ_PACKETS, or these.
+ */
+unsigned long any_begin(unsigned long otherwise);
 
 /* One change; a packet cut shorter keeps that many octets. */
 void mutate_once(struct packet *packet, size_t least_bytes);

@@ -10,10 +10,6 @@
 
 enum { AT_ID = 18 };
 
-static const uint8_t from_us[] = {2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1};
-
-static uint8_t filling[3300];
-
 /* With a header that has something to keep. */
 static struct recipe particular(struct recipe recipe)
 {
@@ -22,14 +18,8 @@ static struct recipe particular(struct recipe recipe)
 	recipe.ttl = 61;
 	recipe.traffic_class = 0xb9;
 	recipe.flow_label = 0xabcde;
-	recipe.payload = (struct octets){filling, 100};
+	recipe.payload = datagram_payload(100);
 	return recipe;
-}
-
-static void fill(void)
-{
-	for (size_t i = 0; i < sizeof(filling); i++)
-		filling[i] = (uint8_t)(i * 7 + 3);
 }
 
 static bool is_v6(const char *address)
@@ -77,7 +67,6 @@ static void send_all(enum stage_role role, const char *program)
 {
 	static const uint16_t lengths[] = {0, 1, 2, 17, 100, 1200, 1201, 1400, 3255};
 
-	fill();
 	for (uint8_t link = 0; link < 2; link++) {
 		for (size_t family = 0; family < 2; family++) {
 			struct stage *stage = datagram_open(role);
@@ -85,9 +74,7 @@ static void send_all(enum stage_role role, const char *program)
 			datagram_use_link(stage, link);
 			for (uint32_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
 				struct recipe udp = particular(
-					role == CPE
-						? datagram_from_host(&datagram_inners[family])
-						: datagram_from_remote(&datagram_inners[family]));
+					datagram_to_send(role, &datagram_inners[family]));
 
 				udp.payload.count = lengths[i];
 				expect_sent(stage, program, &udp, link, i + 1);
@@ -110,17 +97,11 @@ static void expect_received(struct stage *stage, const char *program, const stru
 			    const struct datagram_inner *inner)
 {
 	bool up = !strcmp(program, "datagram_customer");
-	struct recipe out = up ? datagram_from_remote(inner) : datagram_from_host(inner);
+	struct recipe out = datagram_received(up ? CONCENTRATOR : CPE, inner);
 	struct packet in = packet_build(tcp), expected;
 	struct conversion got = datagram_run(stage, program, &in);
 
 	cr_assert_str_eq(got.outcome, "redirect datagram_received", "%s: %s", program, got.outcome);
-	/* the other way round */
-	out.from = up ? inner->external : inner->remote;
-	out.from_port = up ? inner->external_port : 53;
-	out.to = up ? inner->remote : inner->host;
-	out.to_port = up ? 53 : inner->host_port;
-	out.macs = from_us;
 	inherit(&out, tcp, &got.packet);
 	expected = packet_build_udp(&out);
 	datagram_expect_packet(&got.packet, &expected);
@@ -130,7 +111,6 @@ static void receive_all(enum stage_role role, const char *program)
 {
 	static const uint16_t lengths[] = {0, 1, 2, 17, 100, 1232, 1233, 1400};
 
-	fill();
 	for (uint8_t link = 0; link < 2; link++) {
 		for (size_t family = 0; family < 2; family++) {
 			struct stage *stage = datagram_open(role);
@@ -158,13 +138,9 @@ Test(datagram, U3_customer_becomes_udp_octet_by_octet)
 	receive_all(CONCENTRATOR, "datagram_customer");
 }
 
-static const char *const senders[] = {"datagram_lan", "datagram_internet"};
-static const char *const receivers[] = {"datagram_link", "datagram_customer"};
-
 static struct packet udp_to(enum stage_role role, const struct datagram_inner *inner)
 {
-	struct recipe udp =
-		particular(role == CPE ? datagram_from_host(inner) : datagram_from_remote(inner));
+	struct recipe udp = particular(datagram_to_send(role, inner));
 
 	return packet_build_udp(&udp);
 }
@@ -198,8 +174,7 @@ static void expect_summed(enum stage_role role, const struct datagram_inner *inn
 	struct stage *with = datagram_open(role);
 
 	for (uint32_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
-		struct recipe udp = particular(role == CPE ? datagram_from_host(inner)
-							   : datagram_from_remote(inner));
+		struct recipe udp = particular(datagram_to_send(role, inner));
 		struct recipe out =
 			datagram_formatted(role == CPE ? CONCENTRATOR : CPE, LINK_V4, inner);
 		struct packet in, expected;
@@ -208,7 +183,7 @@ static void expect_summed(enum stage_role role, const struct datagram_inner *inn
 		udp.payload.count = lengths[i];
 		in = packet_build_udp(&udp);
 		set_udp_checksum(&in, partial ? pseudo_sum(&in) : 0);
-		got = datagram_run(with, senders[role], &in);
+		got = datagram_run(with, datagram_senders[role], &in);
 		cr_assert_str_eq(got.outcome, "redirect datagram_sent_summed", "%s", got.outcome);
 		inherit(&out, &udp, &got.packet);
 		out.seq = out.ack = i + 1;
@@ -219,7 +194,6 @@ static void expect_summed(enum stage_role role, const struct datagram_inner *inn
 
 Test(datagram, a_checksum_is_made_where_there_is_none)
 {
-	fill();
 	for (enum stage_role role = CPE; role <= CONCENTRATOR; role++) {
 		expect_summed(role, &datagram_inners[0], false);
 		expect_summed(role, &datagram_inners[0], true);
@@ -238,13 +212,13 @@ Test(datagram, a_wrong_checksum_stays_wrong)
 	for (enum stage_role role = CPE; role <= CONCENTRATOR; role++) {
 		struct stage *stage = datagram_open(role);
 		struct packet in = udp_to(role, &datagram_inners[0]);
-		struct conversion right = datagram_run(stage, senders[role], &in), wrong;
+		struct conversion right = datagram_run(stage, datagram_senders[role], &in), wrong;
 		uint16_t checksum = at16(&in, 40);
 
 		/* that the sequence numbers are the same */
 		stage = datagram_open(role);
 		set_udp_checksum(&in, (uint16_t)(checksum - 3));
-		wrong = datagram_run(stage, senders[role], &in);
+		wrong = datagram_run(stage, datagram_senders[role], &in);
 		cr_expect_str_eq(wrong.outcome, "redirect datagram_sent");
 		cr_expect_eq((at16(&right.packet, 50) + 0xffff - at16(&wrong.packet, 50)) % 0xffff,
 			     3);
@@ -294,7 +268,7 @@ Test(datagram, there_and_back)
 			out.from = inner->external;
 			out.from_port = inner->external_port;
 			out.ttl = 59;
-			out.macs = from_us;
+			out.macs = datagram_macs;
 			if (link != family) {
 				out.id = at16(&got.packet, AT_ID);
 				out.fragment = 0;
@@ -327,7 +301,7 @@ Test(datagram, numbers)
 			size_t ack = link == LINK_V4 ? 42 : 62;
 
 			datagram_use_link(stage, link);
-			got = datagram_run(stage, senders[role], &in);
+			got = datagram_run(stage, datagram_senders[role], &in);
 			cr_assert_eq(sequence_of(&got.packet), ++sent[link]);
 			cr_assert_eq(at16(&got.packet, ack + 2), ++of_binding[family]);
 		}
@@ -360,7 +334,8 @@ static void receive_numbers(struct stage *stage, enum stage_role role, const uin
 
 		tcp.seq = numbers[i];
 		packet = packet_build(&tcp);
-		datagram_expect(stage, receivers[role], &packet, "redirect datagram_received");
+		datagram_expect(stage, datagram_receivers[role], &packet,
+				"redirect datagram_received");
 	}
 }
 
@@ -446,8 +421,8 @@ Test(datagram, bindings_are_accounted_and_refreshed)
 			struct plait_datagram_binding got;
 
 			for (int i = 0; i < 2; i++) {
-				datagram_run(stage, senders[role], &out);
-				datagram_run(stage, receivers[role], &in);
+				datagram_run(stage, datagram_senders[role], &out);
+				datagram_run(stage, datagram_receivers[role], &in);
 			}
 			got = datagram_binding(stage, "datagram_senders",
 					       cpe ? inner->host : inner->external,
@@ -473,7 +448,7 @@ static struct plait_path_set weighted(uint8_t per_packet)
 static uint8_t link_taken(struct stage *stage, enum stage_role role, const struct recipe *udp)
 {
 	struct packet in = packet_build_udp(udp);
-	struct conversion got = datagram_run(stage, senders[role], &in);
+	struct conversion got = datagram_run(stage, datagram_senders[role], &in);
 
 	cr_assert_str_eq(got.outcome, "redirect datagram_sent");
 	return got.packet.frame[14] >> 4 == 6;
@@ -484,8 +459,7 @@ Test(datagram, packets_are_shared_out_by_weight)
 	for (enum stage_role role = CPE; role <= CONCENTRATOR; role++) {
 		struct stage *stage = datagram_open(role);
 		struct plait_path_set set = weighted(1);
-		struct recipe udp = role == CPE ? datagram_from_host(&datagram_inners[0])
-						: datagram_from_remote(&datagram_inners[0]);
+		struct recipe udp = datagram_to_send(role, &datagram_inners[0]);
 		int taken[2] = {};
 
 		datagram_put_set(stage, 0, &set);
@@ -507,8 +481,7 @@ Test(datagram, flows_are_shared_out_by_weight_and_stay)
 		datagram_put_set(stage, 0, &set);
 		for (unsigned int i = 0; i < 4000; i++) {
 			const struct datagram_inner *inner = &datagram_inners[i % 2];
-			struct recipe udp = role == CPE ? datagram_from_host(inner)
-							: datagram_from_remote(inner);
+			struct recipe udp = datagram_to_send(role, inner);
 			uint16_t *port = role == CPE ? &udp.to_port : &udp.from_port;
 			char remote[32];
 			uint8_t link;
@@ -573,12 +546,12 @@ Test(datagram, the_fib_is_asked_for_a_path_without_next_hop)
 		    CONCENTRATOR) /* nobody is at the CPE's address, which is our own here */
 			path.remote = packet_addr("192.0.2.1", 0);
 		datagram_put_path(stage, LINK_V4, &path);
-		got = datagram_run(stage, senders[role], &in);
+		got = datagram_run(stage, datagram_senders[role], &in);
 		cr_expect_str_eq(got.outcome, "redirect datagram_sent");
-		cr_expect_arr_eq(got.packet.frame, from_us, sizeof(from_us));
+		cr_expect_arr_eq(got.packet.frame, datagram_macs, sizeof(datagram_macs));
 		path.remote = packet_addr("192.0.2.9", 0);
 		datagram_put_path(stage, LINK_V4, &path);
-		datagram_expect(stage, senders[role], &in, "pass datagram_no_next_hop");
+		datagram_expect(stage, datagram_senders[role], &in, "pass datagram_no_next_hop");
 	}
 }
 
@@ -667,7 +640,7 @@ Test(datagram, a_next_hop_is_kept_for_a_second)
 	const uint8_t other[] = {2, 0, 0, 0, 0, 7};
 	struct conversion got = datagram_run(stage, "datagram_customer", &in);
 
-	cr_expect_arr_eq(got.packet.frame, from_us, sizeof(from_us));
+	cr_expect_arr_eq(got.packet.frame, datagram_macs, sizeof(datagram_macs));
 	stage_ip("neigh replace 192.0.2.1 lladdr 02:00:00:00:00:07 dev wan0\n");
 	nanosleep(&(struct timespec){.tv_sec = 1, .tv_nsec = 100000000}, NULL);
 	got = datagram_run(stage, "datagram_customer", &in);

@@ -13,13 +13,7 @@
 
 enum { UDP_BYTES = 8, GROWS = 24, PAYLOAD = 3200, DATAGRAM_ID = 0x1234 };
 
-static const char *const senders[] = {"datagram_lan", "datagram_internet"};
-static const char *const receivers[] = {"datagram_link", "datagram_customer"};
 static const struct datagram_inner *const v4 = &datagram_inners[0];
-static const uint8_t from_us[] = {2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1};
-static uint8_t filling[PAYLOAD];
-
-#define BOTH_ROLES(role) for (enum stage_role role = CPE; role <= CONCENTRATOR; role++)
 
 /* Where UDP's octets are cut, and how many there are. */
 static const size_t cuts[] = {0, 1200, 1208, 2400, UDP_BYTES + PAYLOAD};
@@ -45,18 +39,11 @@ static struct slice slice_on_link(int i, uint32_t id)
 	return out;
 }
 
-static struct stage *open_filled(enum stage_role role)
-{
-	for (size_t i = 0; i < sizeof(filling); i++)
-		filling[i] = (uint8_t)(i * 7 + i / 256);
-	return datagram_open(role);
-}
-
 static struct packet whole_udp(enum stage_role role)
 {
-	struct recipe udp = role == CPE ? datagram_from_host(v4) : datagram_from_remote(v4);
+	struct recipe udp = datagram_to_send(role, v4);
 
-	udp.payload = (struct octets){filling, PAYLOAD};
+	udp.payload = datagram_payload(PAYLOAD);
 	udp.traffic_class = 0xb8;
 	return packet_build_udp(&udp);
 }
@@ -66,7 +53,7 @@ static struct packet whole_tcp(enum stage_role to, uint8_t link, uint32_t n, uin
 {
 	struct recipe tcp = datagram_formatted(to, link, v4);
 
-	tcp.payload = (struct octets){filling, PAYLOAD};
+	tcp.payload = datagram_payload(PAYLOAD);
 	tcp.traffic_class = 0xb8;
 	tcp.ttl = 63;
 	tcp.seq = tcp.ack = n;
@@ -104,7 +91,7 @@ Test(datagram_fragment, U2_S3_sent_as_they_come_octet_by_octet)
 	BOTH_ROLES(role)
 	{
 		for (uint8_t link = 0; link < 2; link++) {
-			struct stage *stage = open_filled(role);
+			struct stage *stage = datagram_open(role);
 
 			datagram_use_link(stage, link);
 			for (uint32_t n = 1; n < 3; n++) {
@@ -113,7 +100,7 @@ Test(datagram_fragment, U2_S3_sent_as_they_come_octet_by_octet)
 					struct packet in = udp_piece(role, i),
 						      expected = link_piece(to, link, n, i);
 
-					expect_becomes(stage, senders[role], &in,
+					expect_becomes(stage, datagram_senders[role], &in,
 						       i ? "redirect datagram_fragment_sent"
 							 : "redirect datagram_sent",
 						       &expected);
@@ -126,21 +113,13 @@ Test(datagram_fragment, U2_S3_sent_as_they_come_octet_by_octet)
 /* What a receiver makes of piece i; the identification is any, but the same for all. */
 static struct packet received_piece(enum stage_role role, int i, const struct packet *got)
 {
-	struct recipe udp = role == CPE ? datagram_from_remote(v4) : datagram_from_host(v4);
+	struct recipe udp = datagram_received(role, v4);
 	struct slice slice = slice_of(i);
 	struct packet whole;
 
-	if (role == CPE) {
-		udp.to = v4->host;
-		udp.to_port = v4->host_port;
-	} else {
-		udp.from = v4->external;
-		udp.from_port = v4->external_port;
-	}
-	udp.payload = (struct octets){filling, PAYLOAD};
+	udp.payload = datagram_payload(PAYLOAD);
 	udp.traffic_class = 0xb8;
 	udp.ttl = 62;
-	udp.macs = from_us;
 	whole = packet_build_udp(&udp);
 	slice.id = (uint32_t)(got->frame[18] << 8 | got->frame[19]);
 	return packet_fragment(&whole, slice);
@@ -151,12 +130,13 @@ Test(datagram_fragment, U2_S3_received_as_they_were_sent_octet_by_octet)
 	BOTH_ROLES(role)
 	{
 		for (uint8_t link = 0; link < 2; link++) {
-			struct stage *stage = open_filled(role);
+			struct stage *stage = datagram_open(role);
 			uint32_t id = 0;
 
 			for (int i = 0; i < PIECES; i++) {
 				struct packet in = link_piece(role, link, 1, i), expected;
-				struct conversion got = datagram_run(stage, receivers[role], &in);
+				struct conversion got =
+					datagram_run(stage, datagram_receivers[role], &in);
 				uint32_t its = (uint32_t)(got.packet.frame[18] << 8 |
 							  got.packet.frame[19]);
 
@@ -231,7 +211,7 @@ static void expect_early(enum stage_role role, const char *program,
 			 struct packet piece(enum stage_role, int), const char *first,
 			 const char *later)
 {
-	struct stage *stage = open_filled(role);
+	struct stage *stage = datagram_open(role);
 	struct packet packet;
 
 	for (int i = PIECES - 1; i > 0; i--) {
@@ -277,7 +257,7 @@ Test(datagram_fragment, S3_early_ones_wait_for_the_first_to_be_received)
 /* Whose first is not bonded goes direct with it, early ones too. */
 Test(datagram_fragment, all_of_a_datagram_goes_direct_if_its_first_does)
 {
-	struct stage *stage = open_filled(CPE);
+	struct stage *stage = datagram_open(CPE);
 	struct packet whole = whole_udp(CPE), packet;
 
 	whole.frame[35]++; /* of another port, that has no binding */
@@ -297,7 +277,7 @@ Test(datagram_fragment, all_of_a_datagram_goes_direct_if_its_first_does)
 
 Test(datagram_fragment, what_is_not_bonded_is_not_looked_up)
 {
-	struct stage *stage = open_filled(CPE);
+	struct stage *stage = datagram_open(CPE);
 	struct recipe udp = datagram_from_host(v4);
 	struct packet whole, packet;
 
@@ -305,7 +285,7 @@ Test(datagram_fragment, what_is_not_bonded_is_not_looked_up)
 	packet = udp_piece(CPE, 1);
 	datagram_expect(stage, "datagram_lan", &packet, "pass datagram_direct");
 	udp.to = "224.0.0.5";
-	udp.payload = (struct octets){filling, PAYLOAD};
+	udp.payload = datagram_payload(PAYLOAD);
 	whole = packet_build_udp(&udp);
 	packet = packet_fragment(&whole, slice_of(1));
 	datagram_expect(stage, "datagram_lan", &packet, "pass datagram_fragment");
@@ -316,7 +296,7 @@ Test(datagram_fragment, U2_too_long_a_first_goes_direct_with_all_behind_it)
 {
 	BOTH_ROLES(role)
 	{
-		struct stage *stage = open_filled(role);
+		struct stage *stage = datagram_open(role);
 
 		datagram_put_mtu(stage, LINK_V4, 1500);
 		struct packet whole = whole_udp(role);
@@ -324,16 +304,16 @@ Test(datagram_fragment, U2_too_long_a_first_goes_direct_with_all_behind_it)
 				   last = {.from = 1480, .bytes = 1480, .offset = 1480};
 		struct packet packet = packet_fragment(&whole, first);
 
-		datagram_expect(stage, senders[role], &packet, "pass datagram_too_big");
+		datagram_expect(stage, datagram_senders[role], &packet, "pass datagram_too_big");
 		packet = packet_fragment(&whole, last);
-		datagram_expect(stage, senders[role], &packet, "pass datagram_fragment");
+		datagram_expect(stage, datagram_senders[role], &packet, "pass datagram_fragment");
 	}
 }
 
 /* RFC 7915 §4.5: what has no checksum cannot be converted unless it is whole. */
 Test(datagram_fragment, without_a_checksum_it_goes_direct)
 {
-	struct stage *stage = open_filled(CPE);
+	struct stage *stage = datagram_open(CPE);
 	struct packet packet = udp_piece(CPE, 0);
 
 	packet.frame[40] = packet.frame[41] = 0;
@@ -347,7 +327,7 @@ Test(datagram_fragment, S3_tiny_ones_are_dropped)
 {
 	BOTH_ROLES(role)
 	{
-		struct stage *stage = open_filled(role);
+		struct stage *stage = datagram_open(role);
 		struct packet tcp = whole_tcp(role, LINK_V4, 1, UDP_BYTES + PAYLOAD);
 		struct packet six = whole_tcp(role, LINK_V6, 1, UDP_BYTES + PAYLOAD);
 
@@ -355,22 +335,22 @@ Test(datagram_fragment, S3_tiny_ones_are_dropped)
 			struct slice slice = {.bytes = bytes, .more = true, .id = (uint32_t)bytes};
 			struct packet packet = packet_fragment(&tcp, slice);
 
-			datagram_expect(stage, receivers[role], &packet,
+			datagram_expect(stage, datagram_receivers[role], &packet,
 					"drop datagram_fragment_tiny");
 			packet = packet_fragment(&six, slice);
-			datagram_expect(stage, receivers[role], &packet,
+			datagram_expect(stage, datagram_receivers[role], &packet,
 					"drop datagram_fragment_tiny");
 			/* the rest is behind it, but not in the packet */
 			packet = packet_fragment(&tcp, slice);
 			memcpy(packet.frame + packet.bytes, tcp.frame + packet.bytes, 32);
 			packet.bytes += 32;
-			datagram_expect(stage, receivers[role], &packet,
+			datagram_expect(stage, datagram_receivers[role], &packet,
 					"drop datagram_fragment_tiny");
 			/* and what follows */
 			slice = (struct slice){
 				.from = bytes, .bytes = 64, .offset = bytes, .id = slice.id};
 			packet = packet_fragment(&tcp, slice);
-			datagram_expect(stage, receivers[role], &packet,
+			datagram_expect(stage, datagram_receivers[role], &packet,
 					"drop datagram_fragment_refused");
 		}
 	}
@@ -405,21 +385,21 @@ Test(datagram_fragment, S3_overlapping_ones_are_dropped_with_their_datagram)
 					      .bytes = row->to - row->from,
 					      .offset = row->from,
 					      .more = row->more};
-			struct stage *stage = open_filled(role);
+			struct stage *stage = datagram_open(role);
 			struct packet whole = whole_udp(role), packet;
 
 			for (int n = 0; n < 2; n++) {
 				packet = packet_fragment(&whole, there[n]);
-				run_piece(stage, senders[role], &packet,
+				run_piece(stage, datagram_senders[role], &packet,
 					  n ? "redirect datagram_fragment_sent"
 					    : "redirect datagram_sent");
 			}
 			packet = packet_fragment(&whole, slice);
-			datagram_expect(stage, senders[role], &packet, row->outcome);
+			datagram_expect(stage, datagram_senders[role], &packet, row->outcome);
 			/* what would have been good */
 			slice = (struct slice){.from = 2400, .bytes = 808, .offset = 2400};
 			packet = packet_fragment(&whole, slice);
-			datagram_expect(stage, senders[role], &packet,
+			datagram_expect(stage, datagram_senders[role], &packet,
 					"drop datagram_fragment_refused");
 		}
 	}
@@ -428,7 +408,7 @@ Test(datagram_fragment, S3_overlapping_ones_are_dropped_with_their_datagram)
 /* The network makes copies, too: they harm nobody. */
 Test(datagram_fragment, S3_a_copy_is_dropped_alone)
 {
-	struct stage *stage = open_filled(CPE);
+	struct stage *stage = datagram_open(CPE);
 	struct packet packet;
 
 	for (int i = 0; i < PIECES; i++) {
@@ -453,15 +433,17 @@ Test(datagram_fragment, S3_impossible_ones_are_dropped)
 
 	BOTH_ROLES(role)
 	{
-		struct stage *stage = open_filled(role);
+		struct stage *stage = datagram_open(role);
 
 		for (size_t i = 0; i < sizeof(slices) / sizeof(slices[0]); i++) {
 			struct packet udp = whole_udp(role), tcp = whole_tcp(role, LINK_V6, 1, 1);
 
 			udp = packet_fragment(&udp, slices[i]);
 			tcp = packet_fragment(&tcp, slices[i]);
-			datagram_expect(stage, senders[role], &udp, "drop datagram_malformed");
-			datagram_expect(stage, receivers[role], &tcp, "drop datagram_malformed");
+			datagram_expect(stage, datagram_senders[role], &udp,
+					"drop datagram_malformed");
+			datagram_expect(stage, datagram_receivers[role], &tcp,
+					"drop datagram_malformed");
 		}
 	}
 }
@@ -469,7 +451,7 @@ Test(datagram_fragment, S3_impossible_ones_are_dropped)
 /* Each host, or subscriber, has a share of places and of the queue; others do not notice. */
 Test(datagram_fragment, S3_incomplete_ones_of_an_address_are_few)
 {
-	struct stage *stage = open_filled(CPE);
+	struct stage *stage = datagram_open(CPE);
 	struct packet whole = whole_udp(CPE), packet;
 	uint32_t held = 0, dropped = 0;
 	struct slice slice = slice_of(1);
@@ -492,7 +474,7 @@ Test(datagram_fragment, S3_incomplete_ones_of_an_address_are_few)
 
 Test(datagram_fragment, S3_the_queue_of_a_datagram_is_bounded)
 {
-	struct stage *stage = open_filled(CPE);
+	struct stage *stage = datagram_open(CPE);
 	struct packet whole = whole_udp(CPE), packet;
 
 	for (uint32_t i = 0; i < 49; i++) {
@@ -506,7 +488,7 @@ Test(datagram_fragment, S3_the_queue_of_a_datagram_is_bounded)
 
 Test(datagram_fragment, S3_one_that_is_never_complete_is_forgotten)
 {
-	struct stage *stage = open_filled(CPE);
+	struct stage *stage = datagram_open(CPE);
 	struct packet packet = udp_piece(CPE, 0);
 
 	run_piece(stage, "datagram_lan", &packet, "redirect datagram_sent");
@@ -521,7 +503,7 @@ Test(datagram_fragment, S3_one_that_is_never_complete_is_forgotten)
 /* A place is free as soon as its datagram is complete. */
 Test(datagram_fragment, as_many_complete_ones_as_may_be)
 {
-	struct stage *stage = open_filled(CPE);
+	struct stage *stage = datagram_open(CPE);
 	struct packet whole = whole_udp(CPE);
 
 	for (uint32_t id = 0; id < 3 * PLAIT_FRAGMENT_PLACES; id++) {
@@ -542,23 +524,27 @@ Test(datagram_fragment, header_checksum_and_ttl)
 {
 	BOTH_ROLES(role)
 	{
-		struct stage *stage = open_filled(role);
+		struct stage *stage = datagram_open(role);
 		struct packet packet = udp_piece(role, 0);
 
 		packet = packet_with(packet, 24, 0);
-		datagram_expect(stage, senders[role], &packet, "drop datagram_ip_checksum");
+		datagram_expect(stage, datagram_senders[role], &packet,
+				"drop datagram_ip_checksum");
 		packet = udp_piece(role, 0);
-		run_piece(stage, senders[role], &packet, "redirect datagram_sent");
+		run_piece(stage, datagram_senders[role], &packet, "redirect datagram_sent");
 		packet = packet_with(udp_piece(role, 1), 24, 0);
-		datagram_expect(stage, senders[role], &packet, "drop datagram_ip_checksum");
+		datagram_expect(stage, datagram_senders[role], &packet,
+				"drop datagram_ip_checksum");
 		packet = packet_with_ipv4(udp_piece(role, 1), 22, 1);
-		datagram_expect(stage, senders[role], &packet, "drop datagram_ttl");
+		datagram_expect(stage, datagram_senders[role], &packet, "drop datagram_ttl");
 		packet = packet_with(link_piece(role, LINK_V4, 1, 1), 24, 0);
-		datagram_expect(stage, receivers[role], &packet, "drop datagram_ip_checksum");
+		datagram_expect(stage, datagram_receivers[role], &packet,
+				"drop datagram_ip_checksum");
 		packet = packet_with_ipv4(link_piece(role, LINK_V4, 1, 0), 22, 1);
-		datagram_expect(stage, receivers[role], &packet, "drop datagram_ttl");
+		datagram_expect(stage, datagram_receivers[role], &packet, "drop datagram_ttl");
 		packet = link_piece(role, LINK_V4, 1, 1);
-		datagram_expect(stage, receivers[role], &packet, "drop datagram_fragment_refused");
+		datagram_expect(stage, datagram_receivers[role], &packet,
+				"drop datagram_fragment_refused");
 	}
 }
 
@@ -577,15 +563,15 @@ Test(datagram_fragment, S3_a_wrong_first_is_refused_with_all_behind_it)
 			{48, (UDP_BYTES + PAYLOAD) >> 8, "drop datagram_malformed"}, /* window */
 			{58, 198 ^ 127, "drop datagram_forbidden"}, /* remote */
 		};
-		struct stage *stage = open_filled(role);
+		struct stage *stage = datagram_open(role);
 
 		for (uint32_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 			struct packet packet = link_piece(role, LINK_V4, i + 1, 0);
 
 			packet.frame[rows[i].at] ^= rows[i].flip;
-			datagram_expect(stage, receivers[role], &packet, rows[i].outcome);
+			datagram_expect(stage, datagram_receivers[role], &packet, rows[i].outcome);
 			packet = link_piece(role, LINK_V4, i + 1, 1);
-			datagram_expect(stage, receivers[role], &packet,
+			datagram_expect(stage, datagram_receivers[role], &packet,
 					"drop datagram_fragment_refused");
 		}
 	}
@@ -594,7 +580,7 @@ Test(datagram_fragment, S3_a_wrong_first_is_refused_with_all_behind_it)
 /* Strangers' are not kept at all; those to other machines are the kernel's. */
 Test(datagram_fragment, S3_concentrator_takes_subscribers_only)
 {
-	struct stage *stage = open_filled(CONCENTRATOR);
+	struct stage *stage = datagram_open(CONCENTRATOR);
 	struct packet whole = whole_tcp(CONCENTRATOR, LINK_V4, 1, UDP_BYTES + PAYLOAD), packet;
 
 	whole.frame[28] = 3; /* 192.0.3.2 */
@@ -610,7 +596,7 @@ Test(datagram_fragment, S3_concentrator_takes_subscribers_only)
 /* The agent makes the binding while those behind the first wait. */
 Test(datagram_fragment, first_of_a_binding_is_left_to_the_agent)
 {
-	struct stage *stage = open_filled(CONCENTRATOR);
+	struct stage *stage = datagram_open(CONCENTRATOR);
 	struct plait_addr key = packet_addr("192.0.2.2", v4->wan_port);
 	struct packet packet = link_piece(CONCENTRATOR, LINK_V4, 1, 0);
 	struct plait_datagram_binding binding =
@@ -633,16 +619,17 @@ Test(datagram_fragment, ipv6_goes_direct)
 {
 	BOTH_ROLES(role)
 	{
-		struct stage *stage = open_filled(role);
+		struct stage *stage = datagram_open(role);
 		const struct datagram_inner *v6 = &datagram_inners[1];
-		struct recipe udp = role == CPE ? datagram_from_host(v6) : datagram_from_remote(v6);
+		struct recipe udp = datagram_to_send(role, v6);
 		struct packet whole, packet;
 
-		udp.payload = (struct octets){filling, PAYLOAD};
+		udp.payload = datagram_payload(PAYLOAD);
 		whole = packet_build_udp(&udp);
 		for (int i = 0; i < PIECES; i++) {
 			packet = packet_fragment(&whole, slice_of(i));
-			datagram_expect(stage, senders[role], &packet, "pass datagram_fragment");
+			datagram_expect(stage, datagram_senders[role], &packet,
+					"pass datagram_fragment");
 		}
 	}
 }

@@ -10,7 +10,6 @@
 #include <bpf/libbpf.h>
 #include <criterion/criterion.h>
 #include <netinet/in.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "datagram_tally.h"
@@ -228,22 +227,6 @@ static void expect_whole(const struct recipe *as, size_t bytes)
 			 packet.bytes - AT_L4);
 }
 
-/* What the far end's UDP has for ends. */
-static struct recipe at_far_end(enum stage_role from)
-{
-	const struct datagram_inner *inner = &datagram_inners[0];
-	struct recipe out = from == CPE ? datagram_from_host(inner) : datagram_from_remote(inner);
-
-	if (from == CPE) {
-		out.from = inner->external;
-		out.from_port = inner->external_port;
-	} else {
-		out.to = inner->host;
-		out.to_port = inner->host_port;
-	}
-	return out;
-}
-
 static void feed(struct wire *wire, struct agent *agent, bool sends)
 {
 	static struct wire from;
@@ -269,8 +252,7 @@ static bool is_summed_later(const struct packet *whole)
 /* In fragments from the start. Whether it was spoilt. */
 static bool try_apart(enum stage_role from, size_t bytes, uint16_t id)
 {
-	struct recipe udp = from == CPE ? datagram_from_host(&datagram_inners[0])
-					: datagram_from_remote(&datagram_inners[0]);
+	struct recipe udp = datagram_to_send(from, &datagram_inners[0]);
 	static struct wire source;
 	struct packet whole;
 	bool spoilt = false;
@@ -300,7 +282,7 @@ static bool try_cut(enum stage_role from, size_t bytes, uint32_t i)
 {
 	uint32_t id = (uint32_t)datagram_traffic(agents[from].stage, LINK_V4).sent + 30000 + i % 64;
 	struct recipe tcp = datagram_formatted(!from, (uint8_t)any(2), &datagram_inners[0]);
-	const struct recipe udp = at_far_end(from);
+	const struct recipe udp = datagram_received(!from, &datagram_inners[0]);
 	struct packet whole;
 	bool spoilt = false;
 
@@ -328,19 +310,11 @@ static void forget(void)
 	}
 }
 
-static unsigned long from_environment(const char *name, unsigned long otherwise)
-{
-	const char *text = getenv(name);
-
-	return text ? strtoul(text, NULL, 0) : otherwise;
-}
-
 Test(datagram_fragment_fuzz, whatever_comes)
 {
-	unsigned long datagrams = from_environment("PLAIT_FUZZ_PACKETS", DATAGRAMS);
+	unsigned long datagrams = any_begin(DATAGRAMS);
 	int log = kernel_log_from_here();
 
-	any_seed((uint32_t)from_environment("PLAIT_FUZZ_SEED", 0x706c6169));
 	open_agent(CPE);
 	open_agent(CONCENTRATOR);
 	for (unsigned long i = 0; i < datagrams; i++) {

@@ -26,8 +26,7 @@ static const struct datagram_inner *const v4 = &datagram_inners[0], *const v6 = 
 
 static struct packet udp_to(enum stage_role role, const struct datagram_inner *inner)
 {
-	struct recipe recipe =
-		role == CPE ? datagram_from_host(inner) : datagram_from_remote(inner);
+	struct recipe recipe = datagram_to_send(role, inner);
 
 	return packet_build_udp(&recipe);
 }
@@ -40,10 +39,6 @@ static struct packet tcp_to(enum stage_role role, const struct datagram_inner *i
 	return packet_build(&recipe);
 }
 
-/* Both programs of a kind: [role]. */
-static const char *const senders[] = {"datagram_lan", "datagram_internet"};
-static const char *const receivers[] = {"datagram_link", "datagram_customer"};
-
 static struct stage *stage_of(enum stage_role role)
 {
 	static struct stage *open[2];
@@ -55,15 +50,13 @@ static struct stage *stage_of(enum stage_role role)
 
 static void expect_sender(enum stage_role role, const struct packet *packet, const char *outcome)
 {
-	datagram_expect(stage_of(role), senders[role], packet, outcome);
+	datagram_expect(stage_of(role), datagram_senders[role], packet, outcome);
 }
 
 static void expect_receiver(enum stage_role role, const struct packet *packet, const char *outcome)
 {
-	datagram_expect(stage_of(role), receivers[role], packet, outcome);
+	datagram_expect(stage_of(role), datagram_receivers[role], packet, outcome);
 }
-
-#define BOTH_ROLES(role) for (enum stage_role role = CPE; role <= CONCENTRATOR; role++)
 
 Test(datagram_input, what_is_not_theirs_passes_uncounted)
 {
@@ -385,7 +378,7 @@ Test(datagram_input, ip_options_and_extension_headers)
 {
 	BOTH_ROLES(role)
 	{
-		struct recipe udp = role == CPE ? datagram_from_host(v4) : datagram_from_remote(v4);
+		struct recipe udp = datagram_to_send(role, v4);
 		struct recipe tcp = datagram_formatted(role, LINK_V4, v4);
 		struct packet in;
 
@@ -520,10 +513,10 @@ Test(datagram_input, truncated)
 				      tcp = tcp_to(role, &datagram_inners[family]);
 
 			while (--udp.bytes > 33)
-				datagram_expect(stage, senders[role], &udp,
+				datagram_expect(stage, datagram_senders[role], &udp,
 						"drop datagram_malformed");
 			while (--tcp.bytes > 33)
-				datagram_expect(stage, receivers[role], &tcp,
+				datagram_expect(stage, datagram_receivers[role], &tcp,
 						"drop datagram_malformed");
 		}
 	}
@@ -547,15 +540,16 @@ Test(datagram_input, padding_is_cut_off)
 	{
 		struct stage *stage = datagram_open(role);
 		struct packet udp = udp_to(role, v4), tcp = tcp_to(role, v4);
-		struct conversion without = datagram_run(stage, receivers[role], &tcp), with;
+		struct conversion without = datagram_run(stage, datagram_receivers[role], &tcp),
+				  with;
 
 		tcp.bytes += 33;
-		with = datagram_run(stage, receivers[role], &tcp);
+		with = datagram_run(stage, datagram_receivers[role], &tcp);
 		cr_expect_eq(with.packet.bytes, without.packet.bytes);
 		cr_expect_arr_eq(with.packet.frame, without.packet.frame, with.packet.bytes);
-		without = datagram_run(stage, senders[role], &udp);
+		without = datagram_run(stage, datagram_senders[role], &udp);
 		udp.bytes += 8;
-		with = datagram_run(stage, senders[role], &udp);
+		with = datagram_run(stage, datagram_senders[role], &udp);
 		cr_expect_str_eq(with.outcome, "redirect datagram_sent");
 		cr_expect_eq(with.packet.bytes, without.packet.bytes);
 	}
@@ -610,10 +604,11 @@ Test(datagram_input, too_big_behind_the_link)
 
 		tcp.payload = (struct octets){payload, 1500 - 28};
 		packet = packet_build(&tcp);
-		datagram_expect(stage, receivers[role], &packet, "redirect datagram_received");
+		datagram_expect(stage, datagram_receivers[role], &packet,
+				"redirect datagram_received");
 		tcp.payload.count++;
 		packet = packet_build(&tcp);
-		datagram_expect(stage, receivers[role], &packet, "pass datagram_too_big");
+		datagram_expect(stage, datagram_receivers[role], &packet, "pass datagram_too_big");
 	}
 }
 
@@ -625,9 +620,9 @@ Test(datagram_input, no_path)
 		struct packet packet = udp_to(role, v4);
 
 		datagram_use_link(stage, PLAIT_NO_PATH);
-		datagram_expect(stage, senders[role], &packet, "pass datagram_no_path");
+		datagram_expect(stage, datagram_senders[role], &packet, "pass datagram_no_path");
 		datagram_use_link(stage, 2);
-		datagram_expect(stage, senders[role], &packet, "pass datagram_no_path");
+		datagram_expect(stage, datagram_senders[role], &packet, "pass datagram_no_path");
 	}
 }
 

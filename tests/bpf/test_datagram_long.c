@@ -7,18 +7,12 @@
 
 enum { MTU = 1500, ETHERNET = 14 };
 
-static const char *const senders[] = {"datagram_lan", "datagram_internet"};
 static const struct datagram_inner *const v4 = &datagram_inners[0], *const v6 = &datagram_inners[1];
-static uint8_t filling[2000];
-
-#define BOTH_ROLES(role) for (enum stage_role role = CPE; role <= CONCENTRATOR; role++)
 
 static struct stage *open_with_mtu(enum stage_role role, uint16_t mtu)
 {
 	struct stage *stage = datagram_open(role);
 
-	for (size_t i = 0; i < sizeof(filling); i++)
-		filling[i] = (uint8_t)(i * 7 + 3);
 	datagram_put_mtu(stage, LINK_V4, mtu);
 	datagram_put_mtu(stage, LINK_V6, mtu);
 	return stage;
@@ -28,10 +22,10 @@ static struct stage *open_with_mtu(enum stage_role role, uint16_t mtu)
 static struct recipe of_bytes(enum stage_role role, const struct datagram_inner *inner,
 			      size_t bytes)
 {
-	struct recipe out = role == CPE ? datagram_from_host(inner) : datagram_from_remote(inner);
+	struct recipe out = datagram_to_send(role, inner);
 
 	out.fragment = 0x4000;
-	out.payload = (struct octets){filling, bytes - (inner == v4 ? 28 : 48)};
+	out.payload = datagram_payload(bytes - (inner == v4 ? 28 : 48));
 	return out;
 }
 
@@ -63,12 +57,12 @@ Test(datagram_long, path_mtu_is_told_octet_by_octet)
 				struct recipe udp = of_bytes(role, inner, mtu + 1);
 				struct packet fits;
 
-				expect_told(stage, senders[role], &udp, mtu);
+				expect_told(stage, datagram_senders[role], &udp, mtu);
 				udp = of_bytes(role, inner, 2000);
-				expect_told(stage, senders[role], &udp, mtu);
+				expect_told(stage, datagram_senders[role], &udp, mtu);
 				udp = of_bytes(role, inner, mtu);
 				fits = packet_build_udp(&udp);
-				datagram_expect(stage, senders[role], &fits,
+				datagram_expect(stage, datagram_senders[role], &fits,
 						"redirect datagram_sent");
 			}
 		}
@@ -114,7 +108,7 @@ Test(datagram_long, what_may_be_fragmented_is_left_to_the_kernel)
 
 		udp.fragment = 0;
 		packet = packet_build_udp(&udp);
-		datagram_expect(stage, senders[role], &packet, "pass datagram_too_big");
+		datagram_expect(stage, datagram_senders[role], &packet, "pass datagram_too_big");
 	}
 }
 

@@ -13,19 +13,12 @@
 
 enum { MTU = 1500, PAYLOAD = 1472, TCP_BYTES = 32, L4_BYTES = TCP_BYTES + PAYLOAD };
 
-static const char *const receivers[] = {"datagram_link", "datagram_customer"};
 static const struct datagram_inner *const v4 = &datagram_inners[0];
-static const uint8_t from_us[] = {2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1};
-static uint8_t filling[PAYLOAD];
-
-#define BOTH_ROLES(role) for (enum stage_role role = CPE; role <= CONCENTRATOR; role++)
 
 static struct stage *open_cutting(enum stage_role role)
 {
 	struct stage *stage = datagram_open(role);
 
-	for (size_t i = 0; i < sizeof(filling); i++)
-		filling[i] = (uint8_t)(i * 7 + i / 256);
 	datagram_put_fragmentation(stage, true);
 	datagram_put_mtu(stage, LINK_V4, MTU);
 	datagram_put_mtu(stage, LINK_V6, MTU);
@@ -36,7 +29,7 @@ static struct packet whole_tcp(enum stage_role to, uint8_t link, uint32_t n)
 {
 	struct recipe tcp = datagram_formatted(to, link, v4);
 
-	tcp.payload = (struct octets){filling, PAYLOAD};
+	tcp.payload = datagram_payload(PAYLOAD);
 	tcp.ttl = 63;
 	tcp.seq = tcp.ack = n;
 	return packet_build(&tcp);
@@ -45,18 +38,10 @@ static struct packet whole_tcp(enum stage_role to, uint8_t link, uint32_t n)
 /* What becomes of it; the identification is the first one's. */
 static struct packet whole_udp(enum stage_role role, const struct packet *got)
 {
-	struct recipe udp = role == CPE ? datagram_from_remote(v4) : datagram_from_host(v4);
+	struct recipe udp = datagram_received(role, v4);
 
-	if (role == CPE) {
-		udp.to = v4->host;
-		udp.to_port = v4->host_port;
-	} else {
-		udp.from = v4->external;
-		udp.from_port = v4->external_port;
-	}
-	udp.payload = (struct octets){filling, PAYLOAD};
+	udp.payload = datagram_payload(PAYLOAD);
 	udp.ttl = 62;
-	udp.macs = from_us;
 	udp.id = (uint16_t)(got->frame[18] << 8 | got->frame[19]);
 	udp.fragment = (uint16_t)(got->frame[20] << 8 | got->frame[21]) & 0x4000;
 	return packet_build_udp(&udp);
@@ -83,10 +68,10 @@ Test(datagram_whole, U2_put_together_before_conversion_octet_by_octet)
 				struct packet whole = whole_tcp(role, link, 1), expected, last;
 				struct conversion got;
 
-				expect_kept(stage, receivers[role], &whole,
+				expect_kept(stage, datagram_receivers[role], &whole,
 					    (struct slice){
 						    .bytes = at, .more = true, .id = (uint32_t)at});
-				expect_kept(stage, receivers[role], &whole,
+				expect_kept(stage, datagram_receivers[role], &whole,
 					    (struct slice){.from = at,
 							   .bytes = 8,
 							   .offset = at,
@@ -97,7 +82,7 @@ Test(datagram_whole, U2_put_together_before_conversion_octet_by_octet)
 								      .bytes = L4_BYTES - at - 8,
 								      .offset = at + 8,
 								      .id = (uint32_t)at});
-				got = datagram_run(stage, receivers[role], &last);
+				got = datagram_run(stage, datagram_receivers[role], &last);
 				cr_assert_str_eq(got.outcome, "redirect datagram_received", "%s",
 						 got.outcome);
 				expected = whole_udp(role, &got.packet);
@@ -154,11 +139,11 @@ Test(datagram_whole, U2_not_put_together_unless_configured)
 
 		datagram_put_fragmentation(stage, false);
 		packet = packet_fragment(&whole, (struct slice){.bytes = 1440, .more = true});
-		datagram_expect(stage, receivers[role], &packet, "pass datagram_fragment");
+		datagram_expect(stage, datagram_receivers[role], &packet, "pass datagram_fragment");
 		packet = packet_fragment(
 			&whole,
 			(struct slice){.from = 1440, .bytes = L4_BYTES - 1440, .offset = 1440});
-		datagram_expect(stage, receivers[role], &packet, "pass datagram_fragment");
+		datagram_expect(stage, datagram_receivers[role], &packet, "pass datagram_fragment");
 	}
 }
 
@@ -194,7 +179,7 @@ Test(datagram_whole, U2_cut_after_conversion_octet_by_octet)
 	struct recipe udp = datagram_from_host(v4);
 	int host = live_open("host0", 0), isp = open_live(stage);
 
-	udp.payload = (struct octets){filling, PAYLOAD};
+	udp.payload = datagram_payload(PAYLOAD);
 	for (uint8_t link = 0; link < 2; link++) {
 		size_t first = link == LINK_V4 ? 1480 : 1448;
 		struct packet in = packet_build_udp(&udp), whole = whole_tcp(CONCENTRATOR, link, 1);
@@ -225,16 +210,13 @@ Test(datagram_whole, U2_cut_after_conversion_octet_by_octet)
 Test(datagram_whole, U2_a_fragment_that_does_not_fit_is_cut)
 {
 	enum { LONG = 2952, GROWS = 24 };
-	static uint8_t long_filling[LONG];
 	struct stage *stage = open_cutting(CPE);
 	struct recipe udp = datagram_from_host(v4),
 		      tcp = datagram_formatted(CONCENTRATOR, LINK_V6, v4);
 	int host = live_open("host0", 0), isp = open_live(stage);
 	struct packet whole, on_link, piece;
 
-	for (size_t i = 0; i < LONG; i++)
-		long_filling[i] = (uint8_t)(i * 11 + i / 256);
-	udp.payload = tcp.payload = (struct octets){long_filling, LONG};
+	udp.payload = tcp.payload = datagram_payload(LONG);
 	tcp.ttl = 63;
 	tcp.seq = tcp.ack = 1;
 	tcp.window = 8 + LONG;
@@ -270,7 +252,7 @@ Test(datagram_whole, what_is_not_cut)
 	struct packet packet;
 
 	/* the checksum is its device's to make */
-	udp.payload = (struct octets){filling, PAYLOAD};
+	udp.payload = datagram_payload(PAYLOAD);
 	packet = packet_build_udp(&udp);
 	uint32_t sum = 17 + 8 + PAYLOAD;
 	for (int i = 26; i < 34; i += 2)
