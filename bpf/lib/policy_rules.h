@@ -71,21 +71,36 @@ static __always_inline bool rule_matches(const struct plait_policy_rule *rule,
 	       in_prefix(question->destination, &rule->destination);
 }
 
+struct policy_asking {
+	const struct policy_question *question;
+	__u32 begin;
+	enum plait_action said;
+};
+
+/* Whether it is the last one to be asked. */
+static long ask_rule(__u32 i, void *context)
+{
+	struct policy_asking *asking = context;
+	__u32 index = asking->begin + i;
+	const struct plait_policy_rule *rule = bpf_map_lookup_elem(&policy, &index);
+
+	if (!rule || !rule->in_use)
+		return 1;
+	if (!rule_matches(rule, asking->question))
+		return 0;
+	asking->said = rule->new_only && asking->question->is_bonded ? PLAIT_BOND : rule->action;
+	return 1;
+}
+
+/* By bpf_loop(): the verifier follows each way through a loop as often as it may go round. */
 static __always_inline enum plait_action policy_ask(const struct policy_question *question)
 {
 	__u32 zero = 0, *first = bpf_map_lookup_elem(&policy_first, &zero);
-	__u32 begin = first ? *first : 0;
+	struct policy_asking asking = {
+		.question = question, .begin = first ? *first : 0, .said = PLAIT_BOND};
 
-	for (__u32 i = 0; i < PLAIT_POLICY_SLOTS; i++) {
-		__u32 index = begin + i;
-		struct plait_policy_rule *rule = bpf_map_lookup_elem(&policy, &index);
-
-		if (!rule || !rule->in_use)
-			break;
-		if (rule_matches(rule, question))
-			return rule->new_only && question->is_bonded ? PLAIT_BOND : rule->action;
-	}
-	return PLAIT_BOND;
+	bpf_loop(PLAIT_POLICY_SLOTS, ask_rule, &asking, 0);
+	return asking.said;
 }
 
 #endif
