@@ -42,19 +42,13 @@ class OpenVpn(Contender):
 
 
 class Datagrams(Contender):
-    """plait in datagram mode, flow by flow. What XDP redirects, a veth takes if its far end has
-    NAPI."""
+    """plait in datagram mode, flow by flow."""
 
     name = "datagram"
     title = "plait, udp: datagram"
 
     def start(self, lab):
-        for node, interface in (("host", "eth0"), ("server", "eth0"), ("conc", "w1"),
-                                ("conc", "w2")):
-            lab.run(node, ["ethtool", "-K", interface, "gro", "on"])
-        for link, has_weather in enumerate(lab.has_weather, 1):
-            for port in ("to-cpe", "to-conc") if has_weather else ():
-                lab.run(f"acc{link}", ["ethtool", "-K", port, "gro", "on"])
+        lab.take_redirected()
         lab.plaitd("conc", {"subscribers": [{"name": "home-1",
                                              "sources": ["10.1.0.2", "10.2.0.2"]}]})
         lab.plaitd("cpe", {"udp": "datagram"})

@@ -23,16 +23,6 @@ ATTACH = ("native", "generic")
 PORT = 6824
 
 
-def take_redirected(lab):
-    """A veth takes what XDP redirects to it in the driver if its far end has NAPI."""
-    ends = [("host", "eth0"), ("server", "eth0"), ("conc", "w1"), ("conc", "w2")]
-    for node, interface in ends:
-        lab.run(node, ["ethtool", "-K", interface, "gro", "on"])
-    for link, has_weather in enumerate(lab.has_weather, 1):
-        for port in ("to-cpe", "to-conc") if has_weather else ():
-            lab.run(f"acc{link}", ["ethtool", "-K", port, "gro", "on"])
-
-
 def config_of(attach, extra):
     return {"datagram": {"attach": attach} | (extra or {}).pop("datagram", {})} | (extra or {})
 
@@ -41,7 +31,7 @@ def config_of(attach, extra):
 def datagrams(cpe=None, conc=None, attach="auto", **kwargs):
     """A lab in datagram mode, and a subscriber who has both links."""
     with PlaitLab(**kwargs) as lab:
-        take_redirected(lab)
+        lab.take_redirected()
         lab.conc_config = {"subscribers": HOME} | config_of(attach, dict(conc or {}))
         lab.cpe_config = {"udp": "datagram"} | config_of(attach, dict(cpe or {}))
         lab.plaitd("conc", lab.conc_config)
@@ -370,7 +360,7 @@ def formatted(lab, source, destination, sport, remote, data):
 def alone(**conc):
     """A concentrator, and nobody at the CPE's end."""
     with PlaitLab() as lab:
-        take_redirected(lab)
+        lab.take_redirected()
         lab.plaitd("conc", conc)
         yield lab
 
@@ -432,7 +422,7 @@ def test_U3_subscriber_s_limits_hold():
 def test_U3_one_interface_may_be_both():
     """A concentrator whose customers come from the internet."""
     with PlaitLab() as lab:
-        take_redirected(lab)
+        lab.take_redirected()
         interfaces = ["w1", "w2", "net0"]
         lab.plaitd("conc", {"subscribers": HOME, "customer": {"interfaces": interfaces}})
         lab.plaitd("cpe", {"udp": "datagram"})
@@ -576,7 +566,7 @@ def test_U3_loss_and_order_of_each_link_are_shown():
 
 def test_U3_nothing_is_left():
     with PlaitLab() as lab:
-        take_redirected(lab)
+        lab.take_redirected()
         before = {role: traces(lab, role) for role in ("cpe", "conc")}
         lab.plaitd("conc", {"subscribers": HOME})
         lab.plaitd("cpe", {"udp": "datagram"})

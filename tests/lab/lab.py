@@ -468,6 +468,16 @@ class Lab:
             return counts[direction]
         return {name: counts["up"][name] + counts["down"][name] for name in counts["up"]}
 
+    def take_redirected(self):
+        """Packets that XDP redirects get through. A veth takes them in the driver if its far end
+        has NAPI, by GRO or by an XDP program of its own."""
+        ends = [("host", "eth0"), ("server", "eth0")]
+        ends += [("conc", f"w{i}") for i in self._numbers()]
+        ends += [(node, port) for node in self._nodes() if node.startswith("acc")
+                 for port in weather.IN_PORT.values()]
+        for node, interface in ends:
+            self.run(node, ["ethtool", "-K", interface, "gro", "on"])
+
     def interface_bytes(self, node, interface):
         """(received, sent) bytes of an interface."""
         shown = self.run(node, ["ip", "-j", "-s", "link", "show", "dev", interface]).stdout
