@@ -13,7 +13,7 @@ import pytest
 from conftest import PlaitLab, both_families, server_address
 from netns import eventually, family_of, inside, stays
 from test_daemon import traces
-from test_udp import UdpServer, is_silent, towards, udp_socket
+from test_udp import RULES, UdpServer, expect_ruled, is_silent, served, towards, udp_socket
 from wire import Capture, read_options
 
 HOME = [{"name": "home-1", "sources": ["10.1.0.2", "10.2.0.2"]}]
@@ -41,13 +41,6 @@ def datagrams(cpe=None, conc=None, attach="auto", **kwargs):
         for role in ("cpe", "conc"):
             agent = lab.agents.get(role)
             assert not agent or agent.process.poll() is None, f"{role} died:\n{lab.log(role)}"
-
-
-@contextlib.contextmanager
-def served(lab, address, **kwargs):
-    with UdpServer(lab, address, **kwargs) as server, \
-            towards(lab, address, server.port) as client:
-        yield server, client
 
 
 def asks(client, data=b"question", wanted=None):
@@ -454,35 +447,30 @@ def test_U3_concentrator_that_takes_no_datagrams(udp):
         stays(lambda: not server.got, 0.5)
 
 
-def test_W4_policy_decides_in_datagram_mode_too():
-    rules = [{"match": {"protocol": "udp", "destination_port": 7001}, "action": "direct"},
-             {"match": {"protocol": "udp", "destination_port": 7002}, "action": "drop"}]
-    with datagrams(cpe={"policy": rules}) as lab, contextlib.ExitStack() as stack:
-        for port, outcome in ((7000, "bond"), (7001, "direct"), (7002, "drop")):
-            server = stack.enter_context(UdpServer(lab, lab.SERVER_V4, port))
-            client = stack.enter_context(towards(lab, lab.SERVER_V4, port))
-            client.send(b"x")
-            if outcome == "drop":
-                assert is_silent(client) and not server.got
-                continue
-            assert client.recv(10) == b"x"
-            assert server.got[0][1][0] == (lab.CONC_NET_V4 if outcome == "bond"
-                                           else lab.HOST_V4)
+@pytest.fixture(scope="module", name="ruled")
+def _ruled():
+    with datagrams(cpe={"policy": RULES}) as lab:
+        yield lab
 
 
-def test_W4_policy_decides_for_each_remote_of_a_bonded_port():
+def test_W4_policy_decides_in_datagram_mode_too(ruled):
+    expect_ruled(ruled)
+
+
+def test_W4_policy_decides_for_each_remote_of_a_bonded_port(ruled):
     """Also while nothing new is bonded: what is stays so."""
-    rules = [{"match": {"protocol": "udp", "destination_port": 7001}, "action": "direct"}]
-    with datagrams(cpe={"policy": rules}) as lab, UdpServer(lab, lab.SERVER_V4, 7000) as bonded, \
-            UdpServer(lab, lab.SERVER_V4, 7001) as direct, \
-            udp_socket(lab, "host", socket.AF_INET) as client:
-        for _ in range(2):
+    with UdpServer(ruled, ruled.SERVER_V4, 7000) as bonded, \
+            UdpServer(ruled, ruled.SERVER_V4, 7001) as direct, \
+            udp_socket(ruled, "host", socket.AF_INET) as client:
+        for drained in (False, True):
+            if drained:
+                ruled.plaitctl("cpe", "drain")
             for port in (7000, 7001):
-                client.sendto(b"x", (lab.SERVER_V4, port))
-                assert client.recvfrom(10) == (b"x", (lab.SERVER_V4, port))
-            lab.plaitctl("cpe", "drain")
-        assert {peer[0] for _, peer, _ in bonded.got} == {lab.CONC_NET_V4}
-        assert {peer[0] for _, peer, _ in direct.got} == {lab.HOST_V4}
+                client.sendto(b"x", (ruled.SERVER_V4, port))
+                assert client.recvfrom(10) == (b"x", (ruled.SERVER_V4, port))
+        ruled.plaitctl("cpe", "drain", "--off")
+        assert {peer[0] for _, peer, _ in bonded.got} == {ruled.CONC_NET_V4}
+        assert {peer[0] for _, peer, _ in direct.got} == {ruled.HOST_V4}
 
 
 def test_U3_streams_and_datagrams_at_one_concentrator():
