@@ -12,24 +12,19 @@ failed, with its reason. Writes links.json (every figure), links.md and links.sv
 cases.py has the weather, measure.py what is measured, report.py and chart.py what is made of it.
 """
 
-import argparse
-import json
-import os
 import pathlib
-import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / part) for part in ("tests/lab", "tests/e2e", "bench/lib")]
 
 # pylint: disable=wrong-import-position
-from lab import LabError
-from setting import build_tool, machine_facts
-
 import chart
 import measure
 import report
+import running
 from cases import CASES, Case
+from setting import build_tool
 
 CONTENDERS = {"plait": {}, "stock": {"congestion_control": "system"}}
 WAYS = ("download", "upload")
@@ -44,11 +39,7 @@ class Round:
 
     def attempt(self, who, flow, step):
         """What `step` returns, or why it did not; says so in one line."""
-        try:
-            result = step()
-        except (AssertionError, LabError, subprocess.SubprocessError, ValueError, OSError) as error:
-            result = {"failed": (str(error) or repr(error)).strip().splitlines()[0]}
-            print(error, file=sys.stderr)
+        result = running.attempt(step)
         print(f"{self.phase} {who:18} {flow:9} {report.summary(result)}", flush=True)
         return result
 
@@ -77,23 +68,6 @@ class Round:
         return results
 
 
-def parse_arguments():
-    parser = argparse.ArgumentParser(description="Measure what plait makes of two links.")
-    parser.add_argument("--seconds", type=int, default=6, help="length of each measurement")
-    parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--only", help="comma-separated cases: " + ", ".join(CASES))
-    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "docs/bench",
-                        help="where links.md, links.svg and links.json go")
-    return parser.parse_args()
-
-
-def chosen_cases(only):
-    names = only.split(",") if only else list(CASES)
-    if unknown := set(names) - set(CASES):
-        sys.exit(f"run.py: no such case: {', '.join(sorted(unknown))}")
-    return {name: CASES[name] for name in names}
-
-
 def measure_all(cases, args):
     """{case: [results of a round]}"""
     results, load_tool = {key: [] for key in cases}, build_tool("load")
@@ -105,21 +79,11 @@ def measure_all(cases, args):
 
 
 def main():
-    args = parse_arguments()
-    if os.geteuid():
-        sys.exit("run.py: needs root, for network namespaces")
-    cases = chosen_cases(args.only)
-    facts = {
-        **machine_facts(), "seconds": args.seconds, "rounds": args.rounds,
-        "command": f"sudo /usr/bin/python3 bench/links/run.py --seconds {args.seconds} "
-                   f"--rounds {args.rounds}" + (f" --only {args.only}" if args.only else ""),
-    }
-    document = {"facts": facts, "results": measure_all(cases, args)}
-    args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "links.json").write_text(json.dumps(document) + "\n")
-    (args.out / "links.md").write_text(report.markdown(document))
-    (args.out / "links.svg").write_text(chart.svg(document))
-    print(f"written: {args.out}/links.md, links.svg, links.json")
+    args = running.arguments("links", "Measure what plait makes of two links.", CASES,
+                             seconds=6, rounds=1)
+    cases = {name: CASES[name] for name in args.only}
+    document = {"facts": running.facts(args), "results": measure_all(cases, args)}
+    running.write(args, document, report.markdown(document), chart.svg(document))
 
 
 if __name__ == "__main__":

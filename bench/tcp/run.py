@@ -14,24 +14,21 @@ contenders.py has who takes part, measure.py what is measured, report.py and cha
 made of it.
 """
 
-import argparse
-import json
-import os
 import pathlib
-import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests/lab"), str(ROOT / "bench/lib")]
 
 # pylint: disable=wrong-import-position
-from lab import Lab, LabError
+from lab import Lab
 
 import chart
 import contenders
 import measure
 import report
-from setting import build_tool, machine_facts
+import running
+from setting import build_tool
 
 BULK = {  # name: streams, download
     "up_1": (1, False), "down_1": (1, True), "up_8": (8, False), "down_8": (8, True)}
@@ -47,11 +44,7 @@ class Recorder:
 
     def record(self, contender, key, phase, step):
         """Runs `step` and keeps what it returns under `key`; returns whether it worked."""
-        try:
-            result = step()
-        except (LabError, subprocess.SubprocessError, ValueError, OSError) as error:
-            result = {"failed": str(error).strip().splitlines()[0]}
-            print(error, file=sys.stderr)
+        result = running.attempt(step)
         self.results[contender.name].setdefault(key, []).append(result)
         print(f"{phase} {contender.name:9} {key:18} {summary(result)}", flush=True)
         return "failed" not in result
@@ -98,26 +91,6 @@ def run_shaped(contender, recorder, load_tool):
     with_contender(contender, recorder, "shaped", load_tool, use, shape_mbit=SHAPED_MBIT)
 
 
-def parse_arguments():
-    parser = argparse.ArgumentParser(description="Compare plait with its alternatives.")
-    parser.add_argument("--seconds", type=int, default=5, help="length of each measurement")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", help="comma-separated names of contenders")
-    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "docs/bench",
-                        help="where tcp.md, tcp.svg and tcp.json go")
-    return parser.parse_args()
-
-
-def chosen_contenders(only):
-    everyone = contenders.all_contenders(build_tool)
-    if not only:
-        return everyone
-    unknown = set(only.split(",")) - {each.name for each in everyone}
-    if unknown:
-        sys.exit(f"run.py: no such contender: {', '.join(sorted(unknown))}")
-    return [each for each in everyone if each.name in only.split(",")]
-
-
 def measure_all(chosen, args):
     recorder, load_tool = Recorder(chosen), build_tool("load")
     for number in range(1, args.rounds + 1):
@@ -133,23 +106,14 @@ def measure_all(chosen, args):
 
 
 def main():
-    args = parse_arguments()
-    if os.geteuid():
-        sys.exit("run.py: needs root, for network namespaces")
-    chosen = chosen_contenders(args.only)
-    facts = {
-        **machine_facts(), "seconds": args.seconds,
-        "rounds": args.rounds, "shaped_mbit": SHAPED_MBIT,
-        "command": f"sudo /usr/bin/python3 bench/tcp/run.py --seconds {args.seconds} "
-                   f"--rounds {args.rounds}" + (f" --only {args.only}" if args.only else ""),
-        "titles": {each.name: each.title for each in chosen},
-    }
+    everyone = contenders.all_contenders(build_tool)
+    args = running.arguments("tcp", "Compare plait with its alternatives.",
+                             [each.name for each in everyone], seconds=5, rounds=3)
+    chosen = [each for each in everyone if each.name in args.only]
+    facts = running.facts(args) | {"shaped_mbit": SHAPED_MBIT,
+                                   "titles": {each.name: each.title for each in chosen}}
     document = {"facts": facts, "results": measure_all(chosen, args)}
-    args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "tcp.json").write_text(json.dumps(document, indent=1) + "\n")
-    (args.out / "tcp.md").write_text(report.markdown(document))
-    (args.out / "tcp.svg").write_text(chart.svg(document))
-    print(f"written: {args.out}/tcp.md, tcp.svg, tcp.json")
+    running.write(args, document, report.markdown(document), chart.svg(document), indent=1)
 
 
 if __name__ == "__main__":

@@ -9,36 +9,23 @@ octets of which 99 % arrive, one by one and in bursts that an interface with GRO
 one buffer; one-way delays of single ones; and of a steady flow while one link loses 1 %. Writes udp.json, udp.md and udp.svg.
 """
 
-import argparse
-import json
-import os
 import pathlib
 import statistics
-import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / each) for each in ("tests/lab", "tests/e2e", "bench/lib")]
 
 # pylint: disable=wrong-import-position
-from lab import Lab, LabError
+from lab import Lab
 
 import chart
 import contenders
 import measure
 import report
-from setting import machine_facts
-
+import running
 
 BURST = 32
-
-
-def attempt(step):
-    try:
-        return step()
-    except (LabError, subprocess.SubprocessError, ValueError, OSError, KeyError) as error:
-        print(error, file=sys.stderr)
-        return {"failed": str(error).strip().splitlines()[0]}
 
 
 def say(phase, contender, key, result):
@@ -58,19 +45,9 @@ def run_round(contender, phase, args, results):
                 contender.start(lab)
                 return step(lab)
 
-            result = attempt(measured)
+            result = running.attempt(measured)
         results[contender.name].setdefault(key, []).append(result)
         say(phase, contender, key, result)
-
-
-def parse_arguments():
-    parser = argparse.ArgumentParser(description="Compare plait's UDP with its alternatives.")
-    parser.add_argument("--seconds", type=int, default=5, help="length of each measurement")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", help="comma-separated names of contenders")
-    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "docs/bench",
-                        help="where udp.md, udp.svg and udp.json go")
-    return parser.parse_args()
 
 
 def medians(results):
@@ -85,24 +62,19 @@ def medians(results):
 
 
 def main():
-    args = parse_arguments()
-    if os.geteuid():
-        sys.exit("run.py: needs root, for network namespaces")
-    chosen = [each for each in contenders.everyone()
-              if not args.only or each.name in args.only.split(",")]
+    everyone = contenders.everyone()
+    args = running.arguments("udp", "Compare plait's UDP with its alternatives.",
+                             [each.name for each in everyone], seconds=5, rounds=3)
+    chosen = [each for each in everyone if each.name in args.only]
     results = {each.name: {} for each in chosen}
     for number in range(1, args.rounds + 1):
         for contender in chosen:
             run_round(contender, f"{number}/{args.rounds}", args, results)
-    facts = machine_facts() | {
-        "command": f"bench/udp/run.py --seconds {args.seconds} --rounds {args.rounds}"}
-    figures = medians(results)
+    facts, figures = running.facts(args), medians(results)
     delays = {name: measured["lossy"][0].get("delays_ms", [])
               for name, measured in results.items()}
-    args.out.joinpath("udp.json").write_text(
-        json.dumps({"facts": facts, "figures": figures, "delays_ms": delays}) + "\n")
-    args.out.joinpath("udp.svg").write_text(chart.delays(delays))
-    args.out.joinpath("udp.md").write_text(report.page(facts, chosen, figures))
+    running.write(args, {"facts": facts, "figures": figures, "delays_ms": delays},
+                  report.page(facts, chosen, figures), chart.delays(delays))
 
 
 if __name__ == "__main__":
