@@ -7,44 +7,25 @@
 
 import asyncio
 import contextlib
-import ctypes
 import hashlib
 import ipaddress
-import os
 import select
 import socket
 import struct
 import threading
 import time
 
-CLONE_NEWNET = 0x40000000
+from lab import inside_netns
+
 IPPROTO_MPTCP = 262
 TCP_FASTOPEN_NO_COOKIE = 34
 MSG_FASTOPEN = 0x20000000
 TIMEOUT = 10
 
-_libc = ctypes.CDLL(None, use_errno=True)
 
-
-def _setns(fd):
-    if _libc.setns(fd, CLONE_NEWNET):
-        raise OSError(ctypes.get_errno(), "setns")
-
-
-@contextlib.contextmanager
 def inside(lab, node):
     """This thread is in the namespace of `node` meanwhile."""
-    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-    try:
-        there = os.open(f"/run/netns/{lab.netns(node)}", os.O_RDONLY)
-        _setns(there)
-        os.close(there)
-        try:
-            yield
-        finally:
-            _setns(home)
-    finally:
-        os.close(home)
+    return inside_netns(lab.netns(node))
 
 
 def family_of(address):

@@ -25,6 +25,7 @@ hide bpffs from them, and are ended by process id.
 
 import atexit
 import contextlib
+import ctypes
 import dataclasses
 import fcntl
 import json
@@ -32,6 +33,7 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -43,11 +45,8 @@ ROOT = weather.ROOT
 BUILD = pathlib.Path(os.environ.get("PLAIT_BUILD", ROOT / "build"))
 STATE_DIR = pathlib.Path("/run/plait-lab")
 CONTROL_DIR = pathlib.Path("/run/plait")
-PRINT_NETNS_COOKIE = """if True:
-    import socket, sys
-    so_netns_cookie = 71
-    cookie = socket.socket().getsockopt(socket.SOL_SOCKET, so_netns_cookie, 8)
-    print(int.from_bytes(cookie, sys.byteorder))"""
+CLONE_NEWNET = 0x40000000
+SO_NETNS_COOKIE = 71
 MOUNT_MARK = STATE_DIR / "bpffs-mounted"
 
 # A fresh bpffs is not quite empty.
@@ -71,6 +70,9 @@ NODE_SYSCTLS = (
 # Nothing of its own joins the packets on their way through.
 ACCESS_SYSCTLS = ("net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1")
 ROUTER_SYSCTLS = ("net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class LabError(Exception):
@@ -135,6 +137,29 @@ def both_directions(sky, **fields):
         sky = dict.fromkeys(weather.DIRECTIONS, sky or weather.CLEAR)
     return {direction: vars(sky.get(direction, weather.CLEAR)) | fields
             for direction in weather.DIRECTIONS}
+
+
+def _setns(fd):
+    if _libc.setns(fd, CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), "setns")
+
+
+@contextlib.contextmanager
+def inside_netns(name):
+    """This thread is in that network namespace meanwhile."""
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    try:
+        there = os.open(f"/run/netns/{name}", os.O_RDONLY)
+        try:
+            _setns(there)
+        finally:
+            os.close(there)
+        try:
+            yield
+        finally:
+            _setns(home)
+    finally:
+        os.close(home)
 
 
 @contextlib.contextmanager
@@ -399,12 +424,12 @@ class Lab:
         name = self.agent_name(role)
         config = self.write_config(role, extra_config)
         log = self.dir / f"{name}.log"
-        socket = CONTROL_DIR / f"{name}.sock"
-        socket.unlink(missing_ok=True)
+        control = CONTROL_DIR / f"{name}.sock"
+        control.unlink(missing_ok=True)
         process = self.popen(self._node_of(role), [*prefix, BUILD / "plaitd", "-c", config],
                              log=log.name,
                              env={**os.environ, **(env or {})})
-        self._wait_ready(process, socket, log)
+        self._wait_ready(process, control, log)
         agent = Agent(name, process, config, log)
         self.agents[self._node_of(role)] = agent
         return agent
@@ -634,9 +659,9 @@ class Lab:
                 raise LabError(f"{node}: an interface does not come up")
             time.sleep(0.01)
 
-    def _wait_ready(self, process, socket, log):
+    def _wait_ready(self, process, control, log):
         deadline = time.monotonic() + READY_SECONDS
-        while not socket.exists():
+        while not control.exists():
             ended = process.poll() is not None
             if ended or time.monotonic() > deadline:
                 why = (f"ended with status {process.returncode}" if ended
@@ -662,10 +687,9 @@ class Lab:
     @staticmethod
     def _former_file(netns_name):
         """Where the plaitd of a namespace note what they change there."""
-        printed = subprocess.run(["nsenter", f"--net=/run/netns/{netns_name}", "/usr/bin/python3",
-                                  "-c", PRINT_NETNS_COOKIE],
-                                 check=True, capture_output=True, text=True)
-        return CONTROL_DIR / f"netns-{printed.stdout.strip()}.former"
+        with inside_netns(netns_name), socket.socket() as any_socket:
+            cookie = any_socket.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8)
+        return CONTROL_DIR / f"netns-{int.from_bytes(cookie, sys.byteorder)}.former"
 
     def _forget_former_values(self, netns_name):
         """A killed agent left them, and nobody can put them back any more."""
