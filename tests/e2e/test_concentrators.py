@@ -220,10 +220,10 @@ def test_P2_a_concentrator_without_a_port_of_its_own_is_checked_by_echoes():
 
 # Names
 
-def names_for(lab, hosts=""):
-    """A command that gives a program name files of its own, whose name server is silent, and
-    the path of its /etc/hosts."""
-    files = {"hosts": hosts, "resolv.conf": "nameserver 203.0.113.77\n"}
+def names_for(lab, hosts="", name_server="203.0.113.77"):
+    """A command that gives a program name files of its own, whose name server is silent if no
+    other is given, and the path of its /etc/hosts."""
+    files = {"hosts": hosts, "resolv.conf": f"nameserver {name_server}\n"}
     for name, text in files.items():
         (lab.dir / name).write_text(text)
     binds = " && ".join(f"mount --bind {lab.dir}/{name} /etc/{name}" for name in files)
@@ -232,7 +232,8 @@ def names_for(lab, hosts=""):
 
 def test_P2_concentrator_by_name_that_changes_its_address():
     with PlaitLab() as lab, Server(lab, "server", lab.SERVER_V4, echo) as server:
-        own_files, hosts = names_for(lab, "10.1.0.1 k1.example\nfd10:1::1 k1.example\n")
+        own_files, hosts = names_for(lab, "10.1.0.1 k1.example\nfd10:1::1 k1.example\n",
+                                     lab.SERVER_V4)  # which says that there is none
         lab.plaitd("conc")
         lab.plaitd("cpe", {"concentrators": [{"name": "k1", "addresses": ["k1.example"]}]},
                    prefix=own_files)
