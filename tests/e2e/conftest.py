@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import sys
+import threading
 import time
 
 import pytest
@@ -105,6 +106,46 @@ def start_nginx(lab):
     config.write_text(NGINX.format(dir=lab.dir, v4=lab.SERVER_V4, v6=lab.SERVER_V6))
     lab.popen("server", ["nginx", "-c", config, "-e", lab.dir / "nginx.log"], log="nginx.out")
     lab.wait_listening("server", 80)
+
+
+class Later(threading.Thread):
+    """Calls `look` in so many seconds, beside the other tests: what takes minutes by itself need
+    not take them from all. A session fixture begins it, and a test marked `late` ends it."""
+
+    def __init__(self, seconds, look):
+        super().__init__(daemon=True)
+        self.seconds, self.look = seconds, look
+        self.given_up, self.error = threading.Event(), None
+
+    def run(self):
+        if self.given_up.wait(self.seconds):
+            return
+        try:
+            self.look()
+        except BaseException as error:  # pylint: disable=broad-except
+            self.error = error
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.given_up.set()
+        self.join()
+
+    def result(self):
+        """Waits for what there was to see; raises what `look` has raised."""
+        self.join()
+        if self.error:
+            raise self.error
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "late: ends what a fixture has begun; runs last of all")
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.get_closest_marker("late") is not None)
 
 
 @pytest.fixture(scope="session", autouse=True)

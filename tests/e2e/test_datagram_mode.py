@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from conftest import PlaitLab, both_families, server_address
+from conftest import Later, PlaitLab, both_families, server_address
 from netns import eventually, family_of, inside, stays
 from test_daemon import traces
 from test_udp import RULES, UdpServer, expect_ruled, is_silent, served, towards, udp_socket
@@ -487,18 +487,33 @@ def test_U3_streams_and_datagrams_at_one_concentrator():
 
 # Life
 
-@pytest.fixture(scope="module", name="idle")
-def _idle():
-    """A binding that is silent from the module's first test on."""
+def expect_expiry_and_rest(lab, server, client):
+    """In two seconds from now, and not at once."""
+    external = "%s:%d" % server.got[0][1]
+    host = f"{lab.HOST_V4}:{client.getsockname()[1]}"
+    assert [one["state"] for one in bindings(lab, "conc")] == ["in use"]
+    eventually(lambda: bindings(lab, "conc")[0]["state"] == "resting", 8, what="expiry")
+    assert bindings(lab, "conc")[0]["external"] == external
+    eventually(lambda: [one["state"] for one in bindings(lab, "cpe")
+                        if one["inside"] == host] == ["resting"], 5, what="expiry at the CPE")
+    assert "prog/xdp" not in lab.run("conc", ["ip", "-d", "link", "show", "w1"]).stdout
+    asks(client, b"still there")
+    assert server.got[-1][1] == server.got[0][1], "nobody else has had it"
+
+
+@pytest.fixture(scope="session", name="idle_binding")
+def _idle_binding():
+    """A binding that is silent from this module's first test on."""
     short = {"lifetimes": {"udp": "120s"}}
     with datagrams(cpe=short, conc=short) as lab, served(lab, lab.SERVER_V4) as (server, client):
         asks(client)
-        yield lab, server, client, time.monotonic()
+        with Later(118, lambda: expect_expiry_and_rest(lab, server, client)) as expiry:
+            yield expiry
 
 
 @pytest.fixture(autouse=True)
-def _idle_meanwhile(idle):
-    return idle
+def _idle_meanwhile(idle_binding):
+    return idle_binding
 
 
 def test_U3_configuration_is_read_again():
@@ -583,19 +598,6 @@ def test_U3_killed_agent_s_successor_keeps_the_mapping(role):
         assert server.got[-1][1] == server.got[0][1]
 
 
-# Last of all
-
-def test_U3_silent_binding_expires_and_its_ports_rest(idle):
-    lab, server, client, begun = idle
-    external = "%s:%d" % server.got[0][1]
-    host = f"{lab.HOST_V4}:{client.getsockname()[1]}"
-    if time.monotonic() < begun + 115:
-        assert [one["state"] for one in bindings(lab, "conc")] == ["in use"]
-        time.sleep(begun + 118 - time.monotonic())
-    eventually(lambda: bindings(lab, "conc")[0]["state"] == "resting", 8, what="expiry")
-    assert bindings(lab, "conc")[0]["external"] == external
-    eventually(lambda: [one["state"] for one in bindings(lab, "cpe")
-                        if one["inside"] == host] == ["resting"], 5, what="expiry at the CPE")
-    assert "prog/xdp" not in lab.run("conc", ["ip", "-d", "link", "show", "w1"]).stdout
-    asks(client, b"still there")
-    assert server.got[-1][1] == server.got[0][1], "nobody else has had it"
+@pytest.mark.late
+def test_U3_silent_binding_expires_and_its_ports_rest(idle_binding):
+    idle_binding.result()

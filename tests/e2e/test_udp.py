@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from conftest import PlaitLab, both_families, running, server_address
+from conftest import Later, PlaitLab, both_families, running, server_address
 from netns import (Server, connect, echo, eventually, family_of, inside, read_exactly,
                    tcp_socket)
 from test_bad_input import in_syn, is_reset, pm
@@ -396,20 +396,31 @@ def test_T3_udp_is_bound_and_unbound_at_run_time():
 
 # Expiry
 
-@pytest.fixture(scope="module")
-def idle():
-    """A flow that is silent from the module's first test on."""
+def expect_expiry(lab, server, link):
+    """In two seconds from now, and not at once."""
+    assert len(flows(lab, "cpe", server.port)) == len(flows(lab, "conc", server.port)) == 1
+    lab.wait_ended(server.port, 10)
+    assert lab.counters("cpe")["expired"] + lab.counters("conc")["expired"] >= 1
+    fastclose = 7  # RFC 8684 §3.5
+    assert any(option[0] >> 4 == fastclose for packet in link.tcp(PORT)
+               for kind, option in packet.options if kind == 30 and option)
+
+
+@pytest.fixture(scope="session", name="idle_flow")
+def _idle_flow():
+    """A flow that is silent from this module's first test on."""
     short = {"lifetimes": {"udp": "120s"}}
     with running(cpe=short, conc=short) as lab, served(lab, lab.SERVER_V4) as (server, client), \
             Capture(lab, "cpe", "w1") as link:
         client.send(b"x")
         assert client.recv(10) == b"x"
-        yield lab, server, link, time.monotonic()
+        with Later(118, lambda: expect_expiry(lab, server, link)) as expiry:
+            yield expiry
 
 
 @pytest.fixture(autouse=True)
-def _idle_meanwhile(idle):
-    return idle
+def _idle_meanwhile(idle_flow):
+    return idle_flow
 
 
 # Bad input, at the concentrator
@@ -513,15 +524,6 @@ def test_plaitctl_shows_and_closes_flows(bonded):
         assert client.recv(10) == b"anew"
 
 
-# The last one, for it waits
-
-def test_B2_idle_flow_ends_after_two_minutes_by_fastclose(idle):
-    lab, server, link, since = idle
-    assert len(flows(lab, "cpe", server.port)) == len(flows(lab, "conc", server.port)) == 1
-    time.sleep(max(0, since + 118 - time.monotonic()))
-    assert len(flows(lab, "cpe", server.port)) == 1
-    lab.wait_ended(server.port, 10)
-    assert lab.counters("cpe")["expired"] + lab.counters("conc")["expired"] >= 1
-    fastclose = 7  # RFC 8684 §3.5
-    assert any(option[0] >> 4 == fastclose for packet in link.tcp(PORT)
-               for kind, option in packet.options if kind == 30 and option)
+@pytest.mark.late
+def test_B2_idle_flow_ends_after_two_minutes_by_fastclose(idle_flow):
+    idle_flow.result()
