@@ -265,28 +265,34 @@ struct plait_session_value stage_session(const struct stage *stage, const struct
 	return out;
 }
 
-static uint64_t count_of(int fd, uint32_t reason)
+static void read_counts(int fd, uint64_t out[PLAIT_REASON_COUNT])
 {
-	static uint64_t per_cpu[CPUS_MAX];
-	uint64_t count = 0;
+	static uint64_t per_cpu[PLAIT_REASON_COUNT * CPUS_MAX];
+	uint32_t keys[PLAIT_REASON_COUNT], end, count = PLAIT_REASON_COUNT;
+	int cpus = libbpf_num_possible_cpus();
+	int err = bpf_map_lookup_batch(fd, NULL, &end, keys, per_cpu, &count, NULL);
 
-	cr_assert_eq(bpf_map_lookup_elem(fd, &reason, per_cpu), 0);
-	for (int cpu = 0; cpu < libbpf_num_possible_cpus(); cpu++)
-		count += per_cpu[cpu];
-	return count;
+	cr_assert(!err || err == -ENOENT);
+	cr_assert_eq(count, PLAIT_REASON_COUNT);
+	for (int i = 0; i < (int)count; i++) {
+		out[keys[i]] = 0;
+		for (int cpu = 0; cpu < cpus; cpu++)
+			out[keys[i]] += per_cpu[i * cpus + cpu];
+	}
 }
 
 const char *stage_counted(struct stage *stage)
 {
-	int fd = stage_map(stage, "packet_counters");
+	uint64_t counts[PLAIT_REASON_COUNT];
 	size_t used = 0;
 
+	read_counts(stage_map(stage, "packet_counters"), counts);
 	stage->text[0] = '\0';
 	for (uint32_t reason = 0; reason < PLAIT_REASON_COUNT; reason++) {
-		uint64_t count = count_of(fd, reason), more = count - stage->seen[reason];
+		uint64_t more = counts[reason] - stage->seen[reason];
 		char times[24] = "";
 
-		stage->seen[reason] = count;
+		stage->seen[reason] = counts[reason];
 		if (more > 1)
 			snprintf(times, sizeof(times), "*%llu", (unsigned long long)more);
 		if (more && used < sizeof(stage->text))
