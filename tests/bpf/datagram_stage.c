@@ -101,31 +101,47 @@ void datagram_expect_packet(const struct packet *got, const struct packet *expec
 			     got->frame[i], expected->frame[i]);
 }
 
+/* All places at once: there are many, and fuzz tests come here often. */
 void datagram_make_fragments_old(const struct stage *stage)
 {
-	enum { AT_UNTIL = 8 };
-	static uint8_t place[512];
-	int fd = stage_map(stage, "datagram_fragments");
+	enum { AT_UNTIL = 8, BYTES_MAX = 512 };
+	static uint8_t places[PLAIT_FRAGMENT_PLACES * BYTES_MAX];
+	static uint32_t keys[PLAIT_FRAGMENT_PLACES];
+	const uint64_t free = 0, long_ago = 1;
+	const struct bpf_map *map =
+		bpf_object__find_map_by_name(stage->object, "datagram_fragments");
+	uint32_t end, count = PLAIT_FRAGMENT_PLACES, bytes = bpf_map__value_size(map);
+	int fd = bpf_map__fd(map), err;
 
-	for (uint32_t i = 0; i < PLAIT_FRAGMENT_PLACES; i++) {
-		const uint64_t long_ago = 1;
+	cr_assert_leq(bytes, BYTES_MAX);
+	err = bpf_map_lookup_batch(fd, NULL, &end, keys, places, &count, NULL);
+	cr_assert(!err || err == -ENOENT);
+	cr_assert_eq(count, PLAIT_FRAGMENT_PLACES);
+	for (uint32_t i = 0; i < count; i++) {
+		uint8_t *until = places + (size_t)i * bytes + AT_UNTIL;
 
-		cr_assert_eq(bpf_map_lookup_elem(fd, &i, place), 0);
-		if (!memcmp(place + AT_UNTIL, &(uint64_t){0}, 8))
+		if (!memcmp(until, &free, 8) || !memcmp(until, &long_ago, 8))
 			continue;
-		memcpy(place + AT_UNTIL, &long_ago, 8);
-		cr_assert_eq(bpf_map_update_elem(fd, &i, place, 0), 0);
+		memcpy(until, &long_ago, 8);
+		cr_assert_eq(bpf_map_update_elem(fd, &keys[i], until - AT_UNTIL, 0), 0);
 	}
 }
 
 void datagram_forget_fragments(const struct stage *stage)
 {
-	static const uint8_t zero[16];
-	int fd = stage_map(stage, "datagram_fragment_shares");
+	enum { SHARES_MAX = 1024, BYTES = 16 };
+	static const uint8_t zeros[SHARES_MAX * BYTES];
+	static uint32_t keys[SHARES_MAX];
+	const struct bpf_map *map =
+		bpf_object__find_map_by_name(stage->object, "datagram_fragment_shares");
+	uint32_t count = bpf_map__max_entries(map);
 
 	datagram_make_fragments_old(stage);
-	for (uint32_t i = 0; bpf_map_update_elem(fd, &i, zero, 0) == 0; i++)
-		;
+	cr_assert_leq(count, SHARES_MAX);
+	cr_assert_eq(bpf_map__value_size(map), BYTES);
+	for (uint32_t i = 0; i < count; i++)
+		keys[i] = i;
+	cr_assert_eq(bpf_map_update_batch(bpf_map__fd(map), keys, zeros, &count, NULL), 0);
 }
 
 struct plait_path_traffic datagram_traffic(const struct stage *stage, uint32_t index)
