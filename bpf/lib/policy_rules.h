@@ -71,6 +71,13 @@ static __always_inline bool rule_matches(const struct plait_policy_rule *rule,
 	       in_prefix(question->destination, &rule->destination);
 }
 
+static __always_inline const struct plait_policy_rule *rule_at(__u32 index)
+{
+	const struct plait_policy_rule *rule = bpf_map_lookup_elem(&policy, &index);
+
+	return rule && rule->in_use ? rule : NULL;
+}
+
 struct policy_asking {
 	const struct policy_question *question;
 	__u32 begin;
@@ -81,10 +88,9 @@ struct policy_asking {
 static long ask_rule(__u32 i, void *context)
 {
 	struct policy_asking *asking = context;
-	__u32 index = asking->begin + i;
-	const struct plait_policy_rule *rule = bpf_map_lookup_elem(&policy, &index);
+	const struct plait_policy_rule *rule = rule_at(asking->begin + i);
 
-	if (!rule || !rule->in_use)
+	if (!rule)
 		return 1;
 	if (!rule_matches(rule, asking->question))
 		return 0;
@@ -99,7 +105,8 @@ static __always_inline enum plait_action policy_ask(const struct policy_question
 	struct policy_asking asking = {
 		.question = question, .begin = first ? *first : 0, .said = PLAIT_BOND};
 
-	bpf_loop(PLAIT_POLICY_SLOTS, ask_rule, &asking, 0);
+	if (rule_at(asking.begin)) /* many have none */
+		bpf_loop(PLAIT_POLICY_SLOTS, ask_rule, &asking, 0);
 	return asking.said;
 }
 
