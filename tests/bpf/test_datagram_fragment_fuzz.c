@@ -185,6 +185,9 @@ static uint32_t get16(const uint8_t *at)
 	return (uint32_t)(at[0] << 8 | at[1]);
 }
 
+/* Copies that by chance have the same identification: it is a random one of 65,536. */
+static unsigned long alike;
+
 /* Whether all of UDP with this payload is there; nothing is there twice. */
 static bool is_complete(size_t bytes)
 {
@@ -200,6 +203,10 @@ static bool is_complete(size_t bytes)
 		/* a copy of the first begins another one */
 		if (get16(ip + 4) != get16(arrived.packet[0].frame + 18))
 			continue;
+		if (!offset && seen[0]) {
+			alike++;
+			continue;
+		}
 		cr_assert_eq(arrived.packet[i].bytes, 14 + 20 + octets);
 		cr_assert_eq(ip[9], IPPROTO_UDP);
 		for (size_t n = 0; n < octets; n++) {
@@ -331,5 +338,6 @@ Test(datagram_fragment_fuzz, whatever_comes)
 	tally_expect_accounted();
 	cr_expect_gt(tally_of(CPE, XDP_REDIRECT), datagrams / 4);
 	cr_expect_gt(tally_of(CONCENTRATOR, XDP_REDIRECT), datagrams / 4);
+	cr_expect_leq(alike, 1 + datagrams / 100000);
 	kernel_log_expect_no_warning(log);
 }
