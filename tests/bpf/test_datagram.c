@@ -586,7 +586,6 @@ Test(datagram, U3_hairpin_octet_by_octet)
 {
 	struct stage *stage = datagram_open(CONCENTRATOR);
 
-	fill();
 	stage_ip(own_external);
 	for (uint8_t family = 0; family < 2; family++) {
 		const struct datagram_inner *first = &datagram_inners[family];

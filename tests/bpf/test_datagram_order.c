@@ -7,10 +7,7 @@
 
 #include "datagram_stage.h"
 
-static const char *const receivers[] = {"datagram_link", "datagram_customer"};
 static const struct datagram_inner *const v4 = &datagram_inners[0];
-
-#define BOTH_ROLES(role) for (enum stage_role role = CPE; role <= CONCENTRATOR; role++)
 
 static struct stage *open_at(enum stage_role role, uint32_t next)
 {
@@ -37,7 +34,7 @@ static struct packet numbered(enum stage_role to, uint32_t number)
 static void expect(struct stage *stage, enum stage_role role, uint32_t number, const char *outcome)
 {
 	struct packet packet = numbered(role, number);
-	struct conversion got = datagram_run(stage, receivers[role], &packet);
+	struct conversion got = datagram_run(stage, datagram_receivers[role], &packet);
 
 	cr_assert_str_eq(got.outcome, outcome, "%u: %s, not %s", number, got.outcome, outcome);
 }
@@ -78,7 +75,7 @@ static void let_go(struct stage *stage, enum stage_role role, const struct plait
 
 	memcpy(packet.frame, record->frame, packet.bytes);
 	memcpy(packet.frame + 6, &in_turn, sizeof(in_turn));
-	got = datagram_run(stage, receivers[role], &packet);
+	got = datagram_run(stage, datagram_receivers[role], &packet);
 	cr_assert_str_eq(got.outcome, outcome, "%u: %s", record->number, got.outcome);
 }
 
@@ -211,7 +208,8 @@ Test(datagram_order, U3_what_the_agent_cannot_take_goes_on_before_its_turn)
 		expect(stage, role, 1, GOES);
 		for (; held < 1 << 16; held++) {
 			struct packet packet = numbered(role, 3);
-			struct conversion got = datagram_run(stage, receivers[role], &packet);
+			struct conversion got =
+				datagram_run(stage, datagram_receivers[role], &packet);
 
 			if (strcmp(got.outcome, HELD))
 				break;
@@ -274,7 +272,7 @@ Test(datagram_order, U3_a_hairpinned_one_counts_once)
 
 		tcp.seq = tcp.ack = number;
 		packet = packet_build(&tcp);
-		datagram_verdict_of(stage, "datagram_customer", &packet, &packet);
+		datagram_verdict_of(stage, datagram_receivers[CONCENTRATOR], &packet, &packet);
 	}
 	read_given(stage);
 	cr_assert_eq(given_count, 2);
@@ -301,7 +299,8 @@ Test(datagram_order, U3_fragments_do_not_wait_and_are_not_waited_for)
 		first = packet_fragment(&whole, (struct slice){.bytes = 64, .more = true, .id = 7});
 		first.frame[14 + 20 + 14] = 0;
 		first.frame[14 + 20 + 15] = 72;
-		cr_assert_str_eq(datagram_run(stage, receivers[role], &first).outcome, GOES);
+		cr_assert_str_eq(datagram_run(stage, datagram_receivers[role], &first).outcome,
+				 GOES);
 		read_given(stage);
 		cr_assert_eq(given_count, 1);
 		cr_expect_eq(given[0].number, 3);

@@ -10,7 +10,7 @@ import pytest
 
 from conftest import both_families, server_address
 from netns import eventually, family_of
-from test_datagram_mode import ATTACH, POOL, asks, datagrams, dump, served
+from test_datagram_mode import ATTACH, POOL, asks, datagrams, entry, served
 from test_udp import UdpServer, is_silent, towards, udp_socket
 from test_udp_programs import stun_server
 
@@ -187,11 +187,11 @@ def test_U3_loss_and_order_of_a_subscriber_s_links_are_shown():
 def test_U3_concentrator_is_called_by_the_address_it_has_now():
     with datagrams() as lab, served(lab, lab.SERVER_V4) as (_, client):
         asks(client)
+        net0, = json.loads(lab.run("conc", ["ip", "-j", "link", "show", "net0"]).stdout)
         lab.run("conc", ["ip", "addr", "del", f"{lab.CONC_NET_V4}/24", "dev", "net0"])
         lab.run("conc", ["ip", "addr", "add", "203.0.113.9/24", "dev", "net0"])
 
         def called():
-            router, = dump(lab, "conc", "datagram_routers")
-            return bytes(router["value"]["ipv4"]["ip"][:4])
+            return bytes(entry(lab, "conc", "datagram_routers", net0["ifindex"])["ipv4"]["ip"][:4])
 
         eventually(lambda: called() == socket.inet_aton("203.0.113.9"), what="the new address")

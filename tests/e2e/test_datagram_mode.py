@@ -54,7 +54,7 @@ def bindings(lab, role):
 
 
 def entry(lab, role, name, number):
-    """One of an array that plaitd has pinned. (To dump all of a concentrator's takes seconds.)"""
+    """One of a pinned map, by its number. (To dump all of a concentrator's takes seconds.)"""
     pin = f"/sys/fs/bpf/plait/{lab.agent_name(role)}/{name}"
     key = [str(octet) for octet in struct.pack("=I", number)]
     found = subprocess.run(["bpftool", "-j", "map", "lookup", "pinned", pin, "key", *key],

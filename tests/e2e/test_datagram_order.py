@@ -10,7 +10,7 @@ import pytest
 
 from conftest import both_families, server_address
 from netns import eventually
-from test_datagram_mode import datagrams, dump, told
+from test_datagram_mode import datagrams, entry, told
 from test_udp import UdpServer, towards
 from weather import Weather
 
@@ -38,7 +38,7 @@ def use_both(lab, client):
     client.settimeout(1)
     eventually(is_answered, what="an answer")
     eventually(lambda: told(lab, [32, 32])
-               and dump(lab, "conc", "datagram_sets")[0]["value"]["per_packet"],
+               and entry(lab, "conc", "datagram_sets", 0)["per_packet"],
                what="use of both links at the concentrator")
 
 
