@@ -128,7 +128,10 @@ struct plait_told {
 
 #define PLAIT_TOLD_MAGIC "plt1"
 
-/* By the address it came from, in "datagram_told". Agent adds and removes, BPF writes. */
+/*
+ * By the address it came from, in "datagram_told"; family 0: who is not in there has told,
+ * and may. Agent adds and removes, BPF writes.
+ */
 struct plait_told_value {
 	__u64 heard_ns; /* 0: not yet */
 	struct plait_told told;

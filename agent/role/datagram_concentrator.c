@@ -36,6 +36,168 @@ static uint64_t lifetime_ns(const struct datagram_concentrator *concentrator)
 	return config_of(concentrator)->lifetimes.udp_ms * NS_PER_MS;
 }
 
+/* Programs */
+
+static int publish_addresses(struct datagram_concentrator *concentrator)
+{
+	const struct config *config = config_of(concentrator);
+	/* MPTCP has the same port */
+	uint8_t flags = PLAIT_ADDRESS_EXISTS | PLAIT_ADDRESS_SHARED;
+	int err = instance_publish_interfaces(concentrator->mode.instance, "datagram_interfaces",
+					      &config->internet);
+
+	for (unsigned int i = 0; !err && i < config->customer_address_count; i++) {
+		struct plait_addr addr = config->customer_addresses[i];
+
+		addr.port = htons(config->customer_port);
+		err = dataplane_put(dataplane_of(concentrator), "datagram_addresses", &addr,
+				    &flags);
+		addr.port = 0; /* later fragments have none */
+		if (!err)
+			err = dataplane_put(dataplane_of(concentrator), "datagram_addresses", &addr,
+					    &flags);
+	}
+	return err;
+}
+
+/* Few endpoints have many remotes at a time. */
+static unsigned int contacts_of(const struct config *config)
+{
+	return config->datagram.filtering == PLAIT_FILTERING_ENDPOINT_INDEPENDENT
+		       ? 1
+		       : CONTACTS_A_BINDING * config->max_bindings;
+}
+
+static int load(struct datagram_concentrator *concentrator)
+{
+	const struct config *config = config_of(concentrator);
+	const struct dataplane_size sizes[] = {
+		{"datagram_senders", config->max_bindings},
+		/* most subscribers have two links */
+		{"datagram_receivers", 2 * config->max_bindings},
+		{"datagram_contacts", contacts_of(config)},
+		{"datagram_sets", config->max_subscribers},
+		{"datagram_paths", config->max_subscribers * PLAIT_PATHS_MAX},
+		{"datagram_traffic", config->max_subscribers * PLAIT_PATHS_MAX},
+		{"datagram_order", datagram_order_room(config, config->max_bindings)},
+		{"datagram_reordered", datagram_order_room(config, PLAIT_REORDERED_RING_BYTES)},
+		{},
+	};
+	size_t elf_bytes;
+	const void *elf = plait_datagram_concentrator__elf_bytes(&elf_bytes);
+	int err = datagram_mode_load(&concentrator->mode, elf, elf_bytes, sizes, "datagram_both");
+
+	if (err)
+		return err;
+	dataplane_clear(dataplane_of(concentrator), "datagram_senders", sizeof(struct plait_addr));
+	dataplane_clear(dataplane_of(concentrator), "datagram_contacts",
+			sizeof(struct plait_contact));
+	err = publish_addresses(concentrator);
+	if (err)
+		return err;
+	/* what XDP has let through there is not the kernel's to answer */
+	return instance_attach(concentrator->mode.instance, "customer_ingress",
+			       concentrator->mode.tap, HOOK_INGRESS);
+}
+
+static bool is_among(const struct config_interfaces *interfaces, const char *name)
+{
+	for (unsigned int i = 0; i < interfaces->count; i++)
+		if (!strcmp(interfaces->name[i], name))
+			return true;
+	return false;
+}
+
+/* An interface has room for one program. */
+static int attach_all(struct datagram_concentrator *concentrator)
+{
+	const struct config_interfaces *customer = &config_of(concentrator)->customer;
+	const struct config_interfaces *internet = &config_of(concentrator)->internet;
+	int err = 0;
+
+	for (unsigned int i = 0; !err && i < customer->count; i++)
+		err = datagram_mode_attach(&concentrator->mode,
+					   is_among(internet, customer->name[i])
+						   ? "datagram_both"
+						   : "datagram_customer",
+					   customer->name[i]);
+	for (unsigned int i = 0; !err && i < internet->count; i++)
+		if (!is_among(customer, internet->name[i]))
+			err = datagram_mode_attach(&concentrator->mode, "datagram_internet",
+						   internet->name[i]);
+	return err;
+}
+
+void datagram_concentrator_name(struct datagram_concentrator *concentrator)
+{
+	if (concentrator->on)
+		datagram_fragments_name(concentrator->mode.instance,
+					&config_of(concentrator)->internet);
+}
+
+void datagram_concentrator_reconfigured(struct datagram_concentrator *concentrator)
+{
+	if (concentrator->mode.loaded)
+		datagram_mode_configure(&concentrator->mode);
+}
+
+/* Once. */
+static int load_now(struct datagram_concentrator *concentrator)
+{
+	int err = load(concentrator);
+
+	concentrator->retry_ns = err ? UINT64_MAX : 0;
+	return err;
+}
+
+/* In "datagram_told": who has no binding. */
+static const struct plait_addr anybody;
+
+static int expect_anybody(struct datagram_concentrator *concentrator)
+{
+	static const struct plait_told_value nothing;
+
+	return dataplane_put(dataplane_of(concentrator), "datagram_told", &anybody, &nothing);
+}
+
+/* A CPE has told of its links: when its first packet comes, it need not wait for the verifier. */
+static void load_ahead(struct datagram_concentrator *concentrator)
+{
+	struct plait_told_value value;
+
+	if (concentrator->mode.loaded ||
+	    dataplane_get(dataplane_of(concentrator), "datagram_told", &anybody, &value) ||
+	    !value.heard_ns)
+		return;
+	dataplane_remove(dataplane_of(concentrator), "datagram_told", &anybody);
+	if (!load_now(concentrator))
+		log_notice("datagram mode: a CPE has it, programs are loaded");
+}
+
+/* With the first packet, since XDP costs TCP throughput where nobody needs it. */
+static int attach(struct datagram_concentrator *concentrator)
+{
+	uint64_t now = clock_now_ns();
+	int err = 0;
+
+	if (now < concentrator->retry_ns)
+		return -EAGAIN;
+	if (!concentrator->mode.loaded)
+		err = load_now(concentrator);
+	if (!err) {
+		err = attach_all(concentrator);
+		concentrator->retry_ns = err ? now + RETRY_SECONDS * NS_PER_S : 0;
+	}
+	if (err) {
+		datagram_mode_detach(&concentrator->mode);
+		return err;
+	}
+	log_notice("datagram mode: a CPE uses it, programs are attached");
+	concentrator->on = true;
+	datagram_concentrator_name(concentrator);
+	return 0;
+}
+
 /* Bindings */
 
 static uint32_t customer_of(const struct binding *binding)
@@ -163,8 +325,6 @@ static bool is_lent(const struct datagram_concentrator *concentrator, const stru
 	return bindings_of_external(&concentrator->bindings, IPPROTO_UDP, addr);
 }
 
-static int attach(struct datagram_concentrator *concentrator);
-
 static void held(struct datagram_mode *mode, const struct plait_held_syn *record)
 {
 	struct datagram_concentrator *concentrator =
@@ -257,138 +417,10 @@ static void timer_ready(struct loop_watch *watch, uint32_t events)
 	sweep(concentrator, clock_now_ns());
 	datagram_fragments_sweep(&concentrator->mode.fragments);
 	datagram_customers_look(&concentrator->customers);
+	load_ahead(concentrator);
 }
 
 /* Setting up */
-
-static int publish_addresses(struct datagram_concentrator *concentrator)
-{
-	const struct config *config = config_of(concentrator);
-	/* MPTCP has the same port */
-	uint8_t flags = PLAIT_ADDRESS_EXISTS | PLAIT_ADDRESS_SHARED;
-	int err = instance_publish_interfaces(concentrator->mode.instance, "datagram_interfaces",
-					      &config->internet);
-
-	for (unsigned int i = 0; !err && i < config->customer_address_count; i++) {
-		struct plait_addr addr = config->customer_addresses[i];
-
-		addr.port = htons(config->customer_port);
-		err = dataplane_put(dataplane_of(concentrator), "datagram_addresses", &addr,
-				    &flags);
-		addr.port = 0; /* later fragments have none */
-		if (!err)
-			err = dataplane_put(dataplane_of(concentrator), "datagram_addresses", &addr,
-					    &flags);
-	}
-	return err;
-}
-
-/* Few endpoints have many remotes at a time. */
-static unsigned int contacts_of(const struct config *config)
-{
-	return config->datagram.filtering == PLAIT_FILTERING_ENDPOINT_INDEPENDENT
-		       ? 1
-		       : CONTACTS_A_BINDING * config->max_bindings;
-}
-
-static int load(struct datagram_concentrator *concentrator)
-{
-	const struct config *config = config_of(concentrator);
-	const struct dataplane_size sizes[] = {
-		{"datagram_senders", config->max_bindings},
-		/* most subscribers have two links */
-		{"datagram_receivers", 2 * config->max_bindings},
-		{"datagram_contacts", contacts_of(config)},
-		{"datagram_sets", config->max_subscribers},
-		{"datagram_paths", config->max_subscribers * PLAIT_PATHS_MAX},
-		{"datagram_traffic", config->max_subscribers * PLAIT_PATHS_MAX},
-		{"datagram_order", datagram_order_room(config, config->max_bindings)},
-		{"datagram_reordered", datagram_order_room(config, PLAIT_REORDERED_RING_BYTES)},
-		{},
-	};
-	size_t elf_bytes;
-	const void *elf = plait_datagram_concentrator__elf_bytes(&elf_bytes);
-	int err = datagram_mode_load(&concentrator->mode, elf, elf_bytes, sizes, "datagram_both");
-
-	if (err)
-		return err;
-	dataplane_clear(dataplane_of(concentrator), "datagram_senders", sizeof(struct plait_addr));
-	dataplane_clear(dataplane_of(concentrator), "datagram_contacts",
-			sizeof(struct plait_contact));
-	err = publish_addresses(concentrator);
-	if (err)
-		return err;
-	/* what XDP has let through there is not the kernel's to answer */
-	return instance_attach(concentrator->mode.instance, "customer_ingress",
-			       concentrator->mode.tap, HOOK_INGRESS);
-}
-
-static bool is_among(const struct config_interfaces *interfaces, const char *name)
-{
-	for (unsigned int i = 0; i < interfaces->count; i++)
-		if (!strcmp(interfaces->name[i], name))
-			return true;
-	return false;
-}
-
-/* An interface has room for one program. */
-static int attach_all(struct datagram_concentrator *concentrator)
-{
-	const struct config_interfaces *customer = &config_of(concentrator)->customer;
-	const struct config_interfaces *internet = &config_of(concentrator)->internet;
-	int err = 0;
-
-	for (unsigned int i = 0; !err && i < customer->count; i++)
-		err = datagram_mode_attach(&concentrator->mode,
-					   is_among(internet, customer->name[i])
-						   ? "datagram_both"
-						   : "datagram_customer",
-					   customer->name[i]);
-	for (unsigned int i = 0; !err && i < internet->count; i++)
-		if (!is_among(customer, internet->name[i]))
-			err = datagram_mode_attach(&concentrator->mode, "datagram_internet",
-						   internet->name[i]);
-	return err;
-}
-
-void datagram_concentrator_name(struct datagram_concentrator *concentrator)
-{
-	if (concentrator->on)
-		datagram_fragments_name(concentrator->mode.instance,
-					&config_of(concentrator)->internet);
-}
-
-void datagram_concentrator_reconfigured(struct datagram_concentrator *concentrator)
-{
-	if (concentrator->mode.loaded)
-		datagram_mode_configure(&concentrator->mode);
-}
-
-/* With the first packet, since XDP costs TCP throughput where nobody needs it. */
-static int attach(struct datagram_concentrator *concentrator)
-{
-	uint64_t now = clock_now_ns();
-	int err = 0;
-
-	if (now < concentrator->retry_ns)
-		return -EAGAIN;
-	if (!concentrator->mode.loaded) {
-		err = load(concentrator);
-		concentrator->retry_ns = err ? UINT64_MAX : 0;
-	}
-	if (!err) {
-		err = attach_all(concentrator);
-		concentrator->retry_ns = err ? now + RETRY_SECONDS * NS_PER_S : 0;
-	}
-	if (err) {
-		datagram_mode_detach(&concentrator->mode);
-		return err;
-	}
-	log_notice("datagram mode: a CPE uses it, programs are attached");
-	concentrator->on = true;
-	datagram_concentrator_name(concentrator);
-	return 0;
-}
 
 static int open_tables(struct datagram_concentrator *concentrator)
 {
@@ -425,6 +457,8 @@ int datagram_concentrator_open(struct datagram_concentrator *concentrator, struc
 		err = instance_reserve_ports(pools->instance);
 	if (!err)
 		err = open_tables(concentrator);
+	if (!err)
+		err = expect_anybody(concentrator);
 	if (!err)
 		err = datagram_errors_open(
 			&concentrator->errors, loop,

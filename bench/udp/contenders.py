@@ -46,14 +46,23 @@ class Datagrams(Contender):
 
     name = "datagram"
     title = "plait, udp: datagram"
+    cpe, both = {}, {}
 
     def start(self, lab):
         lab.take_redirected()
         lab.plaitd("conc", {"subscribers": [{"name": "home-1",
-                                             "sources": ["10.1.0.2", "10.2.0.2"]}]})
-        lab.plaitd("cpe", {"udp": "datagram"})
+                                             "sources": ["10.1.0.2", "10.2.0.2"]}]} | self.both)
+        lab.plaitd("cpe", {"udp": "datagram"} | self.cpe | self.both)
+
+
+class DatagramsInOrder(Datagrams):
+    """The same, packet by packet, and put back in order."""
+
+    name = "reorder"
+    title = "plait, udp: datagram, distribution: packet, reorder: 20ms"
+    cpe, both = {"datagram": {"distribution": "packet"}}, {"reorder": "20ms"}
 
 
 def everyone():
     """In the order of tables and charts."""
-    return [Routed(), Plait(), Datagrams(), OpenVpn()]
+    return [Routed(), Plait(), Datagrams(), DatagramsInOrder(), OpenVpn()]

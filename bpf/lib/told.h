@@ -10,8 +10,10 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include "allowed.h"
 #include "parse.h"
 #include "plait_datagram.h"
+#include "prefixes.h"
 
 /* By link's address, of those that have bindings. The agent adds and removes; sized by it. */
 struct {
@@ -51,6 +53,17 @@ static __always_inline __u32 read_echo(struct __sk_buff *skb, struct plait_addr 
 	return icmp + ECHO_BYTES;
 }
 
+/* Of a subscriber without bindings it is only noted that there is one. */
+static __always_inline struct plait_told_value *told_by(const struct plait_addr *source)
+{
+	struct plait_told_value *value = bpf_map_lookup_elem(&datagram_told, source);
+	const struct plait_addr anybody = {};
+
+	if (value || !is_within(&allowed, source))
+		return value;
+	return bpf_map_lookup_elem(&datagram_told, &anybody);
+}
+
 /* The kernel answers it all the same. */
 static __always_inline void note_told(struct __sk_buff *skb)
 {
@@ -62,7 +75,7 @@ static __always_inline void note_told(struct __sk_buff *skb)
 	if (!offset || bpf_skb_load_bytes(skb, offset, magic, sizeof(magic)) ||
 	    __builtin_memcmp(magic, PLAIT_TOLD_MAGIC, sizeof(magic)))
 		return;
-	value = bpf_map_lookup_elem(&datagram_told, &source);
+	value = told_by(&source);
 	if (value && !bpf_skb_load_bytes(skb, offset, &value->told, sizeof(value->told)))
 		value->heard_ns = bpf_ktime_get_ns();
 }

@@ -198,6 +198,25 @@ Test(datagram_hold, U3_what_a_cpe_tells_of_its_links_is_noted)
 	}
 }
 
+Test(datagram_hold, U3_who_has_no_binding_is_heard_if_it_is_a_subscriber)
+{
+	struct stage *stage = open_concentrator();
+	const struct plait_told told = {.magic = "plt1", .count = 1};
+	const struct plait_addr anybody = {};
+	struct plait_told_value value = {};
+	struct packet packet = echo(true, &told);
+
+	stage_put(stage, "datagram_told", &anybody, &value);
+	stage_disallow(stage, NULL, 0);
+	stage_run(stage, "customer_ingress", &packet, (struct stage_context){});
+	cr_assert_eq(bpf_map_lookup_elem(stage_map(stage, "datagram_told"), &anybody, &value), 0);
+	cr_expect_eq(value.heard_ns, 0, "a stranger's");
+	stage_allow(stage, "192.0.2.0", 24);
+	stage_run(stage, "customer_ingress", &packet, (struct stage_context){});
+	cr_assert_eq(bpf_map_lookup_elem(stage_map(stage, "datagram_told"), &anybody, &value), 0);
+	cr_expect_gt(value.heard_ns, 0);
+}
+
 /* A host's port that is bonded keeps to the policy for each remote. */
 Test(datagram_hold, W4_policy_is_asked_for_what_has_a_binding_too)
 {

@@ -97,6 +97,16 @@ def test_U3_datagram_arrives_and_its_answer_too(lab, family, size):
         assert not lab.sessions("cpe") and not lab.sessions("conc")
 
 
+def test_U3_programs_are_loaded_before_they_are_needed():
+    """By a CPE that has told of its links; attached they are with its first packet."""
+    with datagrams() as lab:
+        eventually(lambda: "programs are loaded" in lab.log("conc"), what="loaded programs")
+        assert "prog/xdp" not in lab.run("conc", ["ip", "-d", "link", "show", "w1"]).stdout
+        with served(lab, lab.SERVER_V4) as (_, client):
+            asks(client)
+        assert "prog/xdp" in lab.run("conc", ["ip", "-d", "link", "show", "w1"]).stdout
+
+
 def test_U3_many_flows_at_once(lab):
     with UdpServer(lab, lab.SERVER_V4) as server, contextlib.ExitStack() as stack:
         clients = [stack.enter_context(towards(lab, lab.SERVER_V4, server.port))
