@@ -13,6 +13,7 @@ struct order_stream {
 	struct order_packet *first, *last; /* lowest and highest number */
 	struct order_stream *next_free;
 	uint32_t next; /* all before this number may go */
+	uint32_t count;
 };
 
 static bool is_before(uint32_t a, uint32_t b)
@@ -28,8 +29,6 @@ int order_open(struct order *order, uint64_t wait_ns)
 	if (!order->packets || !order->streams)
 		return -ENOMEM;
 	for (unsigned int i = 0; i < ORDER_PACKETS; i++) {
-		order->packets[i].next = order->free_packets;
-		order->free_packets = &order->packets[i];
 		order->streams[i].next_free = order->free_streams;
 		order->free_streams = &order->streams[i];
 	}
@@ -70,6 +69,7 @@ static struct order_stream *stream_of(struct order *order, const struct plait_ad
 	order->free_streams = stream->next_free;
 	stream->binding = *binding;
 	stream->first = stream->last = NULL;
+	stream->count = 0;
 	hash_insert(&order->by_binding, &stream->node, hash);
 	return stream;
 }
@@ -82,6 +82,17 @@ static void end(struct order *order, struct order_stream *stream)
 }
 
 /* Packets */
+
+static struct order_packet *free_one(struct order *order)
+{
+	struct order_packet *packet = order->free_packets;
+
+	if (packet)
+		order->free_packets = packet->next;
+	else if (order->touched < ORDER_PACKETS)
+		packet = &order->packets[order->touched++];
+	return packet;
+}
 
 static void append(struct order *order, struct order_packet *packet)
 {
@@ -113,15 +124,24 @@ static void insert(struct order_stream *stream, struct order_packet *packet)
 	*(packet->next ? &packet->next->prev : &stream->last) = packet;
 }
 
+/* Nobody waits for what is before this one any more. */
+static void give_up_before(struct order *order, const struct order_packet *packet)
+{
+	struct order_stream *stream = packet->stream;
+
+	if (is_before(stream->next, packet->number + 1))
+		stream->next = packet->number + 1;
+	order->going = stream;
+}
+
 bool order_came(struct order *order, const struct plait_reordered *record, uint32_t next,
 		uint64_t now_ns)
 {
-	struct order_packet *packet = order->free_packets;
+	struct order_packet *packet = free_one(order);
 	struct order_stream *stream;
 
 	if (!packet)
 		return false;
-	order->free_packets = packet->next;
 	packet->number = record->number;
 	packet->frame_bytes = record->frame_bytes;
 	packet->until_ns = now_ns + order->wait_ns;
@@ -132,17 +152,9 @@ bool order_came(struct order *order, const struct plait_reordered *record, uint3
 	insert(stream, packet);
 	append(order, packet);
 	order->going = stream;
+	if (++stream->count > ORDER_PACKETS_OF_ONE)
+		give_up_before(order, stream->first);
 	return true;
-}
-
-/* Nobody waits for what is before this one any more. */
-static void give_up_before(struct order *order, const struct order_packet *packet)
-{
-	struct order_stream *stream = packet->stream;
-
-	if (is_before(stream->next, packet->number + 1))
-		stream->next = packet->number + 1;
-	order->going = stream;
 }
 
 void order_push(struct order *order)
@@ -165,6 +177,7 @@ static struct order_packet *take_next(struct order *order)
 
 	if (is_before(stream->next, packet->number))
 		return NULL;
+	stream->count--;
 	stream->first = packet->next;
 	*(stream->first ? &stream->first->prev : &stream->last) = NULL;
 	if (packet->number == stream->next)

@@ -2,8 +2,8 @@
 /*
  * Packets that came before others of their binding (datagram mode, `reorder`), until their
  * turn has come or they have waited as long as may be. A binding is here while packets of it
- * are; which number's turn it is the caller knows. Bounded: where there is no room, who has
- * waited longest goes. Time is an argument.
+ * are; which number's turn it is the caller knows. Bounded, all of them and those of one
+ * binding: where there is no room, who has waited longest goes. Time is an argument.
  */
 #ifndef PLAIT_TABLE_ORDER_H
 #define PLAIT_TABLE_ORDER_H
@@ -15,7 +15,7 @@
 #include "plait_addr.h"
 #include "plait_datagram.h"
 
-enum { ORDER_PACKETS = 4096 };
+enum { ORDER_PACKETS = 16384, ORDER_PACKETS_OF_ONE = 4096 };
 
 struct order_stream; /* packets of one binding */
 
@@ -34,6 +34,7 @@ struct order {
 	uint64_t wait_ns;
 	struct hash by_binding;
 	struct order_packet *packets, *free_packets; /* [ORDER_PACKETS] */
+	unsigned int touched; /* packets used so far; the others are no memory yet */
 	struct order_stream *streams, *free_streams; /* as many: none is empty */
 	struct order_packet *oldest, *newest;
 	struct order_stream *going; /* whose packets go on now; NULL: none */

@@ -151,6 +151,21 @@ Test(order, full_table_lets_go_who_has_waited_longest)
 	cr_expect_eq(order_due_ns(&order), 1 + WAIT_NS);
 }
 
+Test(order, one_binding_has_a_share_of_the_room)
+{
+	for (uint32_t i = 0; i < ORDER_PACKETS_OF_ONE; i++) {
+		cr_assert(came(1, 2 + i, 1, i));
+		cr_assert_null(order_next(&order, 0));
+	}
+	cr_assert(came(2, 9, 8, 0));
+	expect_going(0, "");
+	cr_assert(came(1, 2 * ORDER_PACKETS_OF_ONE, 1, 0));
+	cr_expect_eq(order_next(&order, 0)->number, 2, "it waits for 1 no longer");
+	for (uint32_t i = 1; i < ORDER_PACKETS_OF_ONE; i++)
+		cr_assert_eq(order_next(&order, 0)->number, 2 + i);
+	expect_going(0, "");
+}
+
 /* Each of so many, whatever the order, comes out once; in order if none had to hurry. */
 Test(order, any_order_becomes_the_right_one)
 {
