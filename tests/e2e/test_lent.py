@@ -50,7 +50,7 @@ def test_B1_plaitctl_shows_what_is_lent(lab):
     assert subscriber == {"name": "home-1", "source": "10.1.0.2", "sessions": 1, "ports": 1,
                           "blocks": 1, "external_ipv4": address, "external_ipv6": "",
                           "max_sessions": 1000, "max_ports": 0, "max_blocks": 8,
-                          "max_new_sessions_per_s": 0}
+                          "max_new_sessions_per_s": 0, "links": []}
     assert shown(lab, "conc", "bindings") == []
     assert [pool["blocks_lent"] for pool in shown(lab, "conc", "pools")] == [0, 0]
     assert home(lab)["external_ipv4"] == ""
