@@ -108,11 +108,11 @@ check-bpf: $(B)/bpf-tests ## BPF programs on real packets by BPF_PROG_TEST_RUN (
 	$(B)/bpf-tests --color=never
 check-e2e: programs $(BENCH) $(LAB) ## end to end in network namespaces (as root)
 	/usr/bin/python3 -m pytest -q -p no:cacheprovider tests/e2e tests/tools
-check-vm: programs $(LAB) ## boot Debian's kernels: 6.12 bonds, 6.1 is refused (as root)
+check-vm: programs $(B)/bpf-tests $(LAB) ## boot Debian's kernels: 6.12 bonds, 6.1 is refused (as root)
 	/usr/bin/python3 -m pytest -q -p no:cacheprovider vmtest/test_fast.py
 TOO_SLOW_IN_VM := tests/e2e/test_handshake.py::test_T5_slow_server_still_connects \
   tests/e2e/test_weather.py::test_rate_changes_while_a_queue_waits
-vmtest: check-vm $(B)/bpf-tests $(BENCH) ## BPF, end to end and netem tests in Debian's 6.12 (as root, long)
+vmtest: check-vm $(BENCH) ## BPF, end to end and netem tests in Debian's 6.12 (as root, long)
 	vmtest/run 6.12 $(B)/bpf-tests --color=never
 	@echo "not run: $(TOO_SLOW_IN_VM): a firewall must open within 0.1 s, a rate change within 0.15 s," \
 	  "and each takes the machine three times as long"

@@ -5,7 +5,7 @@ import pathlib
 import subprocess
 
 RUN = pathlib.Path(__file__).resolve().parent / "run"
-# They load every BPF object there is: the two roles' and the lab's weather.
+# They load the two roles' BPF objects and the lab's weather.
 BONDED = ("tests/e2e/test_transfer.py::test_T1_A1_upload[v4]",
           "tests/e2e/test_transfer.py::test_T1_each_subflow_leaves_from_its_own_link[v4]",
           "tests/e2e/test_loss.py::test_T5_middlebox_that_strips_syn_payload[v4]")
@@ -27,6 +27,14 @@ def test_debian_12_with_backports_bonds():
                                      "-p", "no:cacheprovider", *BONDED)
     assert (status, complaint) == (0, ""), said + complaint
     assert f"{len(BONDED)} passed" in said
+
+
+def test_debian_12_with_backports_takes_the_programs_of_datagram_mode():
+    """Its verifier sees less than later ones."""
+    status, said, complaint = vmtest("6.12", "build/bpf-tests", "--color=never",
+                                     "--filter", "datagram_order/U3_in_order_nothing_waits")
+    assert (status, complaint) == (0, ""), said + complaint
+    assert "Tested: 1 | Passing: 1" in said
 
 
 def test_debian_12_without_is_refused_in_one_line():

@@ -73,7 +73,10 @@ static __always_inline bool give_to_agent(struct xdp_md *ctx, const struct plait
 	__u32 zero = 0;
 	struct plait_reordered *record = bpf_map_lookup_elem(&datagram_reordered_scratch, &zero);
 
-	if (!record || bytes < 1 || bytes > PLAIT_EARLY_FRAME_MAX)
+	if (!record || bytes > PLAIT_EARLY_FRAME_MAX)
+		return false;
+	barrier_var(bytes); /* two questions about one register: 6.12's verifier sees no further */
+	if (!bytes)
 		return false;
 	record->inner = *inner;
 	record->number = number;
