@@ -81,6 +81,24 @@ static void end(struct order *order, struct order_stream *stream)
 	order->free_streams = stream;
 }
 
+/* Whoever counts does not know of those that had gone on already: it is remembered here. */
+
+static struct order_passed *passed_of(struct order *order, const struct plait_addr *binding)
+{
+	return &order->passed[hash_of(&order->by_binding, binding, sizeof(*binding)) %
+			      ORDER_PASSED];
+}
+
+static uint32_t skip_passed(struct order *order, const struct plait_addr *binding, uint32_t next)
+{
+	const struct order_passed *passed = passed_of(order, binding);
+
+	if (memcmp(&passed->binding, binding, sizeof(*binding)) ||
+	    passed->next - next > ORDER_PACKETS_OF_ONE)
+		return next;
+	return passed->next;
+}
+
 /* Packets */
 
 static struct order_packet *free_one(struct order *order)
@@ -146,6 +164,7 @@ bool order_came(struct order *order, const struct plait_reordered *record, uint3
 	packet->frame_bytes = record->frame_bytes;
 	packet->until_ns = now_ns + order->wait_ns;
 	memcpy(packet->frame, record->frame, record->frame_bytes);
+	next = skip_passed(order, &record->inner, next);
 	stream = stream_of(order, &record->inner);
 	if (!stream->first || is_before(stream->next, next))
 		stream->next = next;
@@ -185,6 +204,9 @@ static struct order_packet *take_next(struct order *order)
 	take_out(order, packet);
 	free_packet(order, packet);
 	if (!stream->first) {
+		if (!packet->frame_bytes)
+			*passed_of(order, &stream->binding) =
+				(struct order_passed){stream->binding, stream->next};
 		end(order, stream);
 		order->going = NULL;
 	}

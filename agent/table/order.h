@@ -15,7 +15,7 @@
 #include "plait_addr.h"
 #include "plait_datagram.h"
 
-enum { ORDER_PACKETS = 16384, ORDER_PACKETS_OF_ONE = 4096 };
+enum { ORDER_PACKETS = 16384, ORDER_PACKETS_OF_ONE = 4096, ORDER_PASSED = 1024 };
 
 struct order_stream; /* packets of one binding */
 
@@ -30,6 +30,12 @@ struct order_packet {
 	uint8_t frame[PLAIT_EARLY_FRAME_MAX];
 };
 
+/* Where a binding's numbers had come to when the last of them had gone on already. */
+struct order_passed {
+	struct plait_addr binding;
+	uint32_t next;
+};
+
 struct order {
 	uint64_t wait_ns;
 	struct hash by_binding;
@@ -37,6 +43,7 @@ struct order {
 	unsigned int touched; /* packets used so far; the others are no memory yet */
 	struct order_stream *streams, *free_streams; /* as many: none is empty */
 	struct order_packet *oldest, *newest;
+	struct order_passed passed[ORDER_PASSED]; /* by the binding's hash */
 	struct order_stream *going; /* whose packets go on now; NULL: none */
 };
 

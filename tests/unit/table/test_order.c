@@ -122,6 +122,21 @@ Test(order, number_that_has_passed_by_is_not_waited_for)
 	cr_expect_eq(order_due_ns(&order), 0);
 }
 
+/* The last that waited had gone on, so that nobody could say that its number has. */
+Test(order, number_that_has_passed_by_last_is_remembered)
+{
+	passed_by(1, 3, 2, 0);
+	expect_going(0, "");
+	came(1, 2, 2, 1);
+	expect_going(1, "2");
+	came(1, 4, 3, 2);
+	expect_going(2, "4");
+	came(2, 4, 3, 3);
+	expect_going(3, "");
+	came(1, 90000, 80000, 4);
+	expect_going(4, "");
+}
+
 Test(order, copies_go_too)
 {
 	came(1, 2, 1, 0);
