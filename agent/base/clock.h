@@ -17,4 +17,12 @@ static inline uint64_t clock_now_ns(void)
 	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
+/* For epoll_wait(): from now on, and not before due_ns; 0 if that is over. */
+static inline int clock_ms_until(uint64_t due_ns)
+{
+	uint64_t now_ns = clock_now_ns();
+
+	return due_ns <= now_ns ? 0 : (int)((due_ns - now_ns) / NS_PER_MS) + 1;
+}
+
 #endif

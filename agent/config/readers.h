@@ -51,9 +51,9 @@ int config_read_own_port(struct walk *walk, const struct node *node, void *into,
 			 const void *unused);
 /* unsigned int: 0 to 63, or CONFIG_DSCP_PRESERVE */
 int config_read_dscp(struct walk *walk, const struct node *node, void *into, const void *unused);
-/* enum config_udp */
 /* Milliseconds in a uint32_t, at most a second. */
 int config_read_reorder(struct walk *walk, const struct node *node, void *into, const void *unused);
+/* enum config_udp */
 int config_read_udp(struct walk *walk, const struct node *node, void *into, const void *unused);
 /* uint8_t */
 int config_read_protocol(struct walk *walk, const struct node *node, void *into,

@@ -137,13 +137,10 @@ static void empty_graveyard(struct worker *worker)
 static int timeout_ms(const struct worker *worker)
 {
 	const struct timer *next = timers_first(&worker->timers);
-	uint64_t now = clock_now_ns();
 
 	if (worker->ready_first)
 		return 0;
-	if (!next)
-		return -1;
-	return next->due_ns <= now ? 0 : (int)((next->due_ns - now) / NS_PER_MS) + 1;
+	return next ? clock_ms_until(next->due_ns) : -1;
 }
 
 static void *run_worker(void *argument)

@@ -141,17 +141,18 @@ void datagram_concentrator_reconfigured(struct datagram_concentrator *concentrat
 		datagram_mode_configure(&concentrator->mode);
 }
 
-/* Once. */
+/* In "datagram_told": who has no binding. */
+static const struct plait_addr anybody;
+
+/* Once; then nobody need be waited for. */
 static int load_now(struct datagram_concentrator *concentrator)
 {
 	int err = load(concentrator);
 
+	dataplane_remove(dataplane_of(concentrator), "datagram_told", &anybody);
 	concentrator->retry_ns = err ? UINT64_MAX : 0;
 	return err;
 }
-
-/* In "datagram_told": who has no binding. */
-static const struct plait_addr anybody;
 
 static int expect_anybody(struct datagram_concentrator *concentrator)
 {
@@ -169,7 +170,6 @@ static void load_ahead(struct datagram_concentrator *concentrator)
 	    dataplane_get(dataplane_of(concentrator), "datagram_told", &anybody, &value) ||
 	    !value.heard_ns)
 		return;
-	dataplane_remove(dataplane_of(concentrator), "datagram_told", &anybody);
 	if (!load_now(concentrator))
 		log_notice("datagram mode: a CPE has it, programs are loaded");
 }

@@ -26,11 +26,6 @@ static const struct config *config_of(const struct datagram_customers *customers
 	return customers->mode->instance->config;
 }
 
-static uint32_t path_number(uint32_t subscriber, unsigned int path)
-{
-	return subscriber * PLAIT_PATHS_MAX + path;
-}
-
 static void put_set(struct datagram_customers *customers, uint32_t subscriber)
 {
 	dataplane_put(dataplane_of(customers), "datagram_sets", &subscriber,
@@ -39,7 +34,7 @@ static void put_set(struct datagram_customers *customers, uint32_t subscriber)
 
 static void put_path(struct datagram_customers *customers, uint32_t subscriber, unsigned int path)
 {
-	uint32_t number = path_number(subscriber, path);
+	uint32_t number = datagram_mode_path_number(subscriber, path);
 
 	dataplane_put(dataplane_of(customers), "datagram_paths", &number,
 		      &customers->all[subscriber].path[path]);
@@ -190,14 +185,14 @@ static void begin_customer(struct datagram_customers *customers, uint32_t subscr
 	memset(customer->loss, 0, sizeof(customer->loss));
 	make_paths(customers, customer, &packet->source);
 	for (unsigned int i = 0; i < PLAIT_PATHS_MAX; i++) {
-		uint32_t number = path_number(subscriber, i);
+		uint32_t number = datagram_mode_path_number(subscriber, i);
 
 		if (i < customer->set.count)
 			put_path(customers, subscriber, i);
 		dataplane_put(dataplane_of(customers), "datagram_traffic", &number, &none);
 	}
 	customer->family = packet->source.family;
-	customer->set.first = path_number(subscriber, 0);
+	customer->set.first = datagram_mode_path_number(subscriber, 0);
 	fill(customers, customer);
 	put_set(customers, subscriber);
 	customer->active = customers->active_count;
@@ -256,7 +251,7 @@ const struct plait_path *datagram_customers_path(const struct datagram_customers
 static void look_at_traffic(struct datagram_customers *customers, uint32_t subscriber,
 			    unsigned int path, struct plait_path_traffic *traffic)
 {
-	uint32_t number = path_number(subscriber, path);
+	uint32_t number = datagram_mode_path_number(subscriber, path);
 
 	if (!dataplane_get(dataplane_of(customers), "datagram_traffic", &number, traffic) &&
 	    traffic->received)

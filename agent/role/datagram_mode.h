@@ -87,6 +87,12 @@ bool datagram_mode_has_had(const struct datagram_mode *mode, const struct plait_
 
 void datagram_mode_count(struct datagram_mode *mode, enum plait_reason reason);
 
+/* The entry of a set's path in "datagram_paths" and "datagram_traffic": each set has as many. */
+static inline uint32_t datagram_mode_path_number(uint32_t set, unsigned int path)
+{
+	return set * PLAIT_PATHS_MAX + path;
+}
+
 /*
  * Fill in how a path is reached: interface, MAC addresses, MTU. Where the neighbour is not
  * known the FIB will be asked for each packet, and the kernel is told to find it. True: the

@@ -63,11 +63,9 @@ static void stop_ready(struct loop_watch *watch, uint32_t events)
 
 static int timeout_ms(const struct datagram_order *order)
 {
-	uint64_t due = order_due_ns(&order->order), now = clock_now_ns();
+	uint64_t due_ns = order_due_ns(&order->order);
 
-	if (!due)
-		return -1;
-	return due <= now ? 0 : (int)((due - now + NS_PER_MS - 1) / NS_PER_MS);
+	return due_ns ? clock_ms_until(due_ns) : -1;
 }
 
 static void *run(void *argument)

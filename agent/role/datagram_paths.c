@@ -21,11 +21,6 @@ static const struct config *config_of(const struct datagram_paths *paths)
 	return paths->mode->instance->config;
 }
 
-static uint32_t path_number(unsigned int concentrator, unsigned int link)
-{
-	return concentrator * PLAIT_PATHS_MAX + link;
-}
-
 /* The way over a link, in the family that it is asked in; family 0: there is none. */
 static struct plait_path path_over(const struct link *link, unsigned int concentrator)
 {
@@ -78,7 +73,7 @@ static void refresh_path(struct datagram_paths *paths, unsigned int concentrator
 {
 	struct plait_path *known = &paths->path[concentrator][link];
 	struct plait_path now = path_over(&paths->links->link[link], concentrator);
-	uint32_t number = path_number(concentrator, link);
+	uint32_t number = datagram_mode_path_number(concentrator, link);
 	struct plait_addr here;
 	uint8_t flags = PLAIT_ADDRESS_EXISTS;
 
@@ -171,7 +166,7 @@ static void refresh_set(struct datagram_paths *paths, unsigned int number)
 	int to = stand_in(paths, number);
 	uint32_t weights[PLAIT_PATHS_MAX] = {};
 	struct plait_path_set set = {
-		.first = path_number(to < 0 ? number : (unsigned int)to, 0),
+		.first = datagram_mode_path_number(to < 0 ? number : (unsigned int)to, 0),
 		.count = (uint8_t)paths->links->count,
 		.per_packet = config_of(paths)->datagram.distribution == DISTRIBUTION_PACKET,
 		.in_order = config_of(paths)->datagram.distribution == DISTRIBUTION_PACKET &&
@@ -226,7 +221,7 @@ void datagram_paths_look(struct datagram_paths *paths)
 	for (uint32_t c = 0; c < config_of(paths)->concentrator_count; c++)
 		for (uint32_t i = 0; i < paths->links->count; i++) {
 			struct plait_path_traffic *traffic = &paths->traffic[c][i];
-			uint32_t number = path_number(c, i);
+			uint32_t number = datagram_mode_path_number(c, i);
 
 			if (dataplane_get(dataplane_of(paths), "datagram_traffic", &number,
 					  traffic))
