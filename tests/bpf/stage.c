@@ -357,6 +357,16 @@ struct taking {
 	bool taken;
 };
 
+void stage_read_ring(int ring_fd, int (*take)(void *context, void *record, size_t bytes),
+		     void *context)
+{
+	struct ring_buffer *ring = ring_buffer__new(ring_fd, take, context, NULL);
+
+	cr_assert_not_null(ring);
+	ring_buffer__consume(ring);
+	ring_buffer__free(ring);
+}
+
 /* Not 0, so that the ring stops after one record. */
 static int take(void *context, void *record, size_t bytes)
 {
@@ -376,13 +386,8 @@ bool stage_take_held(struct stage *stage)
 	struct taking taking = {.stage = stage};
 
 	for (unsigned int worker = 0; worker < STAGE_WORKERS && !taking.taken; worker++) {
-		struct ring_buffer *ring =
-			ring_buffer__new(stage->ring_fd[worker], take, &taking, NULL);
-
-		cr_assert_not_null(ring);
 		stage->held_worker = worker;
-		ring_buffer__consume(ring);
-		ring_buffer__free(ring);
+		stage_read_ring(stage->ring_fd[worker], take, &taking);
 	}
 	return taking.taken;
 }

@@ -87,6 +87,10 @@ const char *stage_run_recipe(struct stage *stage, const char *program, const str
 /* Reasons counted since the last look, "" if none: "steered", "steered*2 syn_held". */
 const char *stage_counted(struct stage *stage);
 
+/* Hand take() what is in a ring, until it returns other than 0; what it has had is gone. */
+void stage_read_ring(int ring_fd, int (*take)(void *context, void *record, size_t bytes),
+		     void *context);
+
 /* Take one record off the rings into stage->held; false if there is none. */
 bool stage_take_held(struct stage *stage);
 

@@ -170,13 +170,8 @@ static int take_early(void *context, void *record, size_t bytes)
 
 static int read_early(const struct stage *stage)
 {
-	static struct ring_buffer *ring;
-
-	if (!ring)
-		ring = ring_buffer__new(stage_map(stage, "datagram_early"), take_early, NULL, NULL);
-	cr_assert_not_null(ring);
 	earlies = 0;
-	ring_buffer__consume(ring);
+	stage_read_ring(stage_map(stage, "datagram_early"), take_early, NULL);
 	return earlies;
 }
 

@@ -30,13 +30,8 @@ static int take(void *context, void *record, size_t size)
 
 static void read_ring(const struct stage *stage)
 {
-	struct ring_buffer *ring =
-		ring_buffer__new(stage_map(stage, "held_datagrams"), take, NULL, NULL);
-
-	cr_assert_not_null(ring);
 	held_count = 0;
-	ring_buffer__consume(ring);
-	ring_buffer__free(ring);
+	stage_read_ring(stage_map(stage, "held_datagrams"), take, NULL);
 }
 
 static struct stage *open_datagrams(enum stage_role role)
