@@ -67,20 +67,31 @@ static __always_inline void note_kept(struct plait_datagram_order *order, __u32 
 	bpf_spin_unlock(&order->lock);
 }
 
-static __always_inline bool give_to_agent(struct xdp_md *ctx, const struct plait_addr *inner,
-					  __u32 number, __u64 bytes)
+/* Of a packet of so many octets; NULL for the verifier only. */
+static __always_inline struct plait_reordered *record_of(const struct plait_addr *inner,
+							 __u32 number, __u32 frame_bytes)
 {
 	__u32 zero = 0;
 	struct plait_reordered *record = bpf_map_lookup_elem(&datagram_reordered_scratch, &zero);
+
+	if (!record)
+		return NULL;
+	record->inner = *inner;
+	record->number = number;
+	record->frame_bytes = frame_bytes;
+	return record;
+}
+
+static __always_inline bool give_to_agent(struct xdp_md *ctx, const struct plait_addr *inner,
+					  __u32 number, __u64 bytes)
+{
+	struct plait_reordered *record = record_of(inner, number, bytes);
 
 	if (!record || bytes > PLAIT_EARLY_FRAME_MAX)
 		return false;
 	barrier_var(bytes); /* two questions about one register: 6.12's verifier sees no further */
 	if (!bytes)
 		return false;
-	record->inner = *inner;
-	record->number = number;
-	record->frame_bytes = bytes;
 	if (bpf_xdp_load_bytes(ctx, 0, record->frame, bytes))
 		return false;
 	return !bpf_ringbuf_output(&datagram_reordered, record,
@@ -119,19 +130,14 @@ static __always_inline bool is_its_turn(struct xdp_md *ctx, const struct plait_a
 /* It goes on whosever turn it is, and nobody waits for it. A function: its caller's stack is full. */
 static __noinline void pass_by(const struct plait_datagram_binding *binding, __u32 number)
 {
-	__u32 zero = 0;
-	struct plait_datagram_order *order;
+	struct plait_datagram_order *order = bpf_map_lookup_elem(&datagram_order, &binding->inner);
 	struct plait_reordered *record;
 
-	order = bpf_map_lookup_elem(&datagram_order, &binding->inner);
-	record = bpf_map_lookup_elem(&datagram_reordered_scratch, &zero);
-	if (!order || !record || turn_of(order, number, false) != TURN_LATER)
+	if (!order || turn_of(order, number, false) != TURN_LATER)
 		return;
-	record->inner = binding->inner;
-	record->number = number;
-	record->frame_bytes = 0;
-	if (!bpf_ringbuf_output(&datagram_reordered, record,
-				offsetof(struct plait_reordered, frame), 0))
+	record = record_of(&binding->inner, number, 0);
+	if (record && !bpf_ringbuf_output(&datagram_reordered, record,
+					  offsetof(struct plait_reordered, frame), 0))
 		note_kept(order, number);
 }
 
